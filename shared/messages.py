@@ -1,0 +1,96 @@
+"""What crosses a process: frozen, versioned values and the names they travel under.
+
+A field may be added with a default; nothing is renamed or removed while an older process may still read it.
+"""
+
+import zlib
+from datetime import date, datetime
+from decimal import Decimal
+
+import msgspec
+
+RENDER_QUEUE = "invouno:render"
+RENDER_FUNCTION = "render"
+RENDER_DONE_CHANNEL = "invouno:render:done"
+
+METER_SHARDS = 8
+ADMIT_FUNCTION = "invouno_admit_v1"
+
+
+class Party(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Seller or client as printed on a document; empty text means absent."""
+
+    name: str
+    email: str = ""
+    company: str = ""
+    country: str = ""
+    address_line1: str = ""
+    address_line2: str = ""
+    city: str = ""
+    region: str = ""
+    postal_code: str = ""
+    phone: str = ""
+    tax_id: str = ""
+
+
+class RenderLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    title: str
+    description: str = ""
+    quantity: Decimal
+    rate: Decimal
+    amount: Decimal
+
+
+class RenderJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A whole document as a value: all that a renderer needs, and all that its bytes depend on.
+
+    ``exponent`` is the currency's number of decimals; ``updated_at`` dates the PDF (UTC).
+    """
+
+    version: int = 1
+    template: str
+    template_version: str
+    document_id: str
+    type: str
+    status: str
+    number: str | None = None
+    currency: str
+    exponent: int
+    issued_date: date
+    due_date: date | None = None
+    seller: Party
+    client: Party
+    items: tuple[RenderLine, ...]
+    subtotal: Decimal
+    tax_rate: Decimal
+    tax_amount: Decimal
+    total: Decimal
+    notes: str = ""
+    updated_at: datetime
+
+
+class RenderDone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A render's outcome, published once per job on RENDER_DONE_CHANNEL as msgpack.
+
+    ``error`` is empty when the PDF lies in the object store, else a sentence that is safe to show to the caller.
+    """
+
+    key: str
+    error: str = ""
+
+
+def meter_shard(account_id: str) -> int:
+    """The account's shard of the meter, the same in every process and release."""
+    return zlib.crc32(account_id.encode()) % METER_SHARDS
+
+
+def meter_stream(shard: int) -> str:
+    return f"{{m{shard}}}:stream"
+
+
+def meter_producer(shard: int, producer: str) -> str:
+    return f"{{m{shard}}}:producer:{producer}"
+
+
+def meter_account(account_id: str) -> str:
+    return f"{{m{meter_shard(account_id)}}}:account:{account_id}"

@@ -1,0 +1,21 @@
+"""One way to reach PostgreSQL: a bounded pool that opens lazily, so that a service starts before its database."""
+
+import asyncpg
+
+CONNECT_TIMEOUT_S = 5.0
+
+
+async def open_pool(url: str, *, size_max: int, statement_timeout_s: float) -> asyncpg.Pool:
+    """A pool of at most ``size_max`` connections; a statement is cancelled by the server after its timeout."""
+    return await asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=size_max,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=statement_timeout_s + 1,
+        server_settings={
+            "application_name": "invouno",
+            "statement_timeout": str(int(statement_timeout_s * 1000)),
+            "timezone": "UTC",
+        },
+    )

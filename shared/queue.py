@@ -1,0 +1,38 @@
+"""arq's settings that both ends of the render queue must share: JSON-free, pickle-free msgpack on the wire."""
+
+from typing import Any
+
+import msgspec
+from arq.connections import ArqRedis, RedisSettings, create_pool
+
+from shared.messages import RENDER_QUEUE
+
+RENDER_TIMEOUT_S = 15
+RENDER_TRIES_MAX = 2
+# arq keeps a killed worker's job locked for the timeout and ten seconds more, and then another takes it up.
+RENDER_RETAKEN_AFTER_S = RENDER_TIMEOUT_S + 10
+
+
+def encode_job(job: dict[str, Any]) -> bytes:
+    return msgspec.msgpack.encode(job)
+
+
+def decode_job(data: bytes) -> dict[str, Any]:
+    return msgspec.msgpack.decode(data, type=dict[str, Any])
+
+
+async def open_queue(url: str) -> ArqRedis:
+    """The enqueuing end; raises redis' ConnectionError when there is no server at ``url``."""
+    return await create_pool(
+        redis_settings(url),
+        job_serializer=encode_job,
+        job_deserializer=decode_job,
+        default_queue_name=RENDER_QUEUE,
+    )
+
+
+def redis_settings(url: str) -> RedisSettings:
+    settings = RedisSettings.from_dsn(url)
+    settings.conn_retries = 5
+    settings.conn_retry_delay = 1
+    return settings
