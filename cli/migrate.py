@@ -12,6 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVICES = ("metering", "api")
 WAIT_S = 30
 LOCK_WAIT_S = 60
+# A statement that cannot get its lock gives up, instead of making every request queue up behind it.
+PGOPTIONS = "-c lock_timeout=5s"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -46,7 +48,7 @@ def _migrate_service(service: str, database_url: str) -> None:
             f"--migration-lock-timeout={LOCK_WAIT_S}s",
             "migrate",
         ),
-        env={**os.environ, "DATABASE_URL": with_sslmode(database_url)},
+        env={**os.environ, "DATABASE_URL": with_sslmode(database_url), "PGOPTIONS": PGOPTIONS},
         capture_output=True,
         text=True,
         check=False,
@@ -56,7 +58,7 @@ def _migrate_service(service: str, database_url: str) -> None:
 
 
 def with_sslmode(database_url: str) -> str:
-    """The URL with ``sslmode=disable`` where nothing is said and the server is here; dbmate insists on TLS."""
+    """The URL with ``sslmode=disable`` if unsaid and the server is here; dbmate insists on TLS."""
     parts = urlsplit(database_url)
     query = dict(parse_qsl(parts.query))
     if "sslmode" in query or parts.hostname not in LOOPBACK:

@@ -56,7 +56,7 @@ async def template_database(stores: StoreUrls) -> AsyncIterator[str]:
 async def database_url(stores: StoreUrls, template_database: str) -> AsyncIterator[str]:
     """A migrated, empty database of this test's own."""
     name = f"invouno_test_{os.getpid()}_{next(_names)}"
-    await _execute(stores.database, f"create database {name} template {template_database} strategy file_copy")
+    await _execute(stores.database, f"create database {name} template {template_database} strategy wal_log")
     yield database_named(stores.database, name)
     await _execute(stores.database, f"drop database {name} with (force)")
 
