@@ -50,6 +50,7 @@ def postgres_store(folder: Path, *, durable: bool = True) -> Store:
     password = quote(password_file.read_text().strip())
     return Store(
         name="postgres",
+        variable="DATABASE_URL",
         argv=_command("postgres", "-D", str(data), *options, reaching=data),
         url=f"postgresql://{USER}:{password}@127.0.0.1:{port}/{DATABASE}",
         stop_signal="SIGINT",

@@ -14,9 +14,13 @@ class StoreError(Exception):
 
 
 class Store(msgspec.Struct, frozen=True, kw_only=True):
-    """``url`` holds the store's password; ``stop_signal`` ends it quickly and cleanly."""
+    """``url`` holds the store's password and is told to the services as ``variable``.
+
+    ``stop_signal`` ends the store quickly and cleanly.
+    """
 
     name: str
+    variable: str
     argv: tuple[str, ...]
     url: str
     stop_signal: str

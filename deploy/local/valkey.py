@@ -35,6 +35,7 @@ def valkey_store(folder: Path, *, durable: bool = True) -> Store:
     binary = _binary()
     return Store(
         name="valkey",
+        variable="REDIS_URL",
         argv=unprivileged((str(binary), str(configuration)), paths=(binary, configuration)),
         url=f"redis://:{password}@127.0.0.1:{port}/0",
         stop_signal="SIGTERM",

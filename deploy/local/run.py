@@ -1,0 +1,97 @@
+"""`make run`: both stores, the three services and a guide, in the foreground under honcho."""
+
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import IO, cast
+
+from honcho.manager import Manager
+from honcho.printer import Printer
+
+from deploy.local.browser import BrowserError
+from deploy.local.environment import Surroundings, surroundings
+from deploy.local.leash import hold, leashed
+from deploy.local.output import GUIDE, LogFiles
+from deploy.local.privileges import PrivilegeError
+from deploy.local.processes import command_line
+from deploy.local.store import StoreError
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT / ".data"
+LOCK = DATA / "run.lock"
+MODULES = {
+    "metering": "services.metering",
+    "renderer": "services.renderer",
+    "api": "services.api",
+    GUIDE: "deploy.local.guide",
+}
+LEFTOVERS_END_WITHIN_S = 12.0
+POLL_S = 0.05
+STOPPED_BY_SIGNAL = (130, 143)
+
+
+def main() -> int:
+    DATA.mkdir(mode=0o711, exist_ok=True)
+    try:
+        with only_run():
+            return run(surroundings(ROOT, DATA, os.environ))
+    except (StoreError, BrowserError, PrivilegeError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return STOPPED_BY_SIGNAL[0]
+
+
+def only_run() -> IO[str]:
+    """The lock of this folder's one run; what a killed run has left behind is given time to end.
+
+    Raises StoreError when another run is alive.
+    """
+    LOCK.touch(mode=0o600)
+    deadline = time.monotonic() + LEFTOVERS_END_WITHIN_S
+    while True:
+        pid = LOCK.read_text()
+        held = hold(LOCK)
+        if held is not None:
+            held.write(f"{os.getpid()}\n")
+            held.truncate()
+            held.flush()
+            return held
+        if _is_a_run(pid) or time.monotonic() > deadline:
+            raise StoreError(
+                f"InvoUno runs in this folder already. Stop it with Ctrl-C there, or: kill {pid}"
+            )
+        time.sleep(POLL_S)
+
+
+def _is_a_run(pid: str) -> bool:
+    return pid.strip().isdigit() and "deploy.local.run" in command_line(int(pid))
+
+
+def run(around: Surroundings) -> int:
+    """Start everything and return its exit code when it has ended: by a signal, or because a part failed."""
+    output = LogFiles(DATA / "log")
+    manager = Manager(cast("Printer", output))
+    for store in around.stores:
+        command = leashed(store.argv, lock_file=LOCK, stop_signal=store.stop_signal)
+        manager.add_process(store.name, _shell(command), env=around.variables, cwd=os.sep)
+    for name, module in MODULES.items():
+        command = leashed((sys.executable, "-m", module), lock_file=LOCK, stop_signal="SIGTERM")
+        manager.add_process(name, _shell(command), env=around.variables, cwd=str(ROOT))
+    print("Starting InvoUno ...", flush=True)
+    manager.loop()
+    if manager.returncode in STOPPED_BY_SIGNAL:
+        print("InvoUno has stopped.")
+        return 0
+    output.explain_end()
+    return 1
+
+
+def _shell(argv: tuple[str, ...]) -> str:
+    return f"exec {shlex.join(argv)}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
