@@ -1,11 +1,17 @@
 """One way to reach PostgreSQL: a bounded pool that opens lazily, so that a service starts before its database."""
 
+from typing import TypeAlias
+
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 CONNECT_TIMEOUT_S = 5.0
 
 
-async def open_pool(url: str, *, size_max: int, statement_timeout_s: float) -> asyncpg.Pool:
+async def open_pool(url: str, *, size_max: int, statement_timeout_s: float) -> Pool:
     """A pool of at most ``size_max`` connections; a statement is cancelled by the server after its timeout."""
     return await asyncpg.create_pool(
         url,

@@ -1,11 +1,13 @@
-"""arq's settings that both ends of the render queue must share: JSON-free, pickle-free msgpack on the wire."""
+"""arq's settings that both ends of the render queue must share: msgpack on the wire, never pickle."""
 
 from typing import Any
 
 import msgspec
-from arq.connections import ArqRedis, RedisSettings, create_pool
+from arq.connections import ArqRedis, RedisSettings
+from redis.asyncio import ConnectionPool
 
 from shared.messages import RENDER_QUEUE
+from shared.redis import CONNECT_TIMEOUT_S
 
 RENDER_TIMEOUT_S = 15
 RENDER_TRIES_MAX = 2
@@ -21,10 +23,10 @@ def decode_job(data: bytes) -> dict[str, Any]:
     return msgspec.msgpack.decode(data, type=dict[str, Any])
 
 
-async def open_queue(url: str) -> ArqRedis:
-    """The enqueuing end; raises redis' ConnectionError when there is no server at ``url``."""
-    return await create_pool(
-        redis_settings(url),
+def open_queue(url: str) -> ArqRedis:
+    """The enqueuing end; it connects when it is first used."""
+    return ArqRedis(
+        ConnectionPool.from_url(url, socket_connect_timeout=CONNECT_TIMEOUT_S),
         job_serializer=encode_job,
         job_deserializer=decode_job,
         default_queue_name=RENDER_QUEUE,

@@ -1,6 +1,6 @@
 """The template catalogue: what `/v1/templates` lists and what a renderer's folders must hold.
 
-`version` is the first 16 hex digits of the SHA-256 of all that shapes the page; a test holds it to the renderer's files.
+The version is the first 16 hex digits of the SHA-256 of all that shapes the page; a test holds it to the renderer.
 """
 
 import msgspec

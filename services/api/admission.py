@@ -1,0 +1,191 @@
+"""Admission: every request asks the meter in Redis before it does anything, one call a tick for all that wait.
+
+What is asked and answered is the contract of metering's function; deciding and counting happen there, atomically.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from shared.errors import Problem
+from shared.messages import (
+    ADMIT_FUNCTION,
+    METER_SHARDS,
+    meter_account,
+    meter_producer,
+    meter_shard,
+    meter_stream,
+)
+
+DECIDED, SEED_NEEDED, STALE = 0, 1, 2
+REASONS = ("", "burst", "api_calls", "documents")
+ATTEMPTS_MAX = 3
+_NO_FUNCTION = [SEED_NEEDED, 0, 0] + [0] * 10
+
+
+class StaleGenerationError(Exception):
+    """The key record that was used is older than the account: it must be loaded anew."""
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """Admitted or not, why not, and the state of the account's limits; a limit of -1 is unlimited."""
+
+    granted: bool
+    reason: str
+    burst_limit: int
+    burst_remaining: int
+    burst_reset_ms: int
+    retry_after_ms: int
+    calls_limit: int
+    calls_used: int
+    documents_limit: int
+    documents_used: int
+    period_start_s: int
+    period_end_s: int
+
+
+class Question(msgspec.Struct, frozen=True):
+    """Requests that ask alike are asked together; ``calls`` and ``documents`` are what each of them costs."""
+
+    account_id: str
+    generation: int
+    calls: int
+    documents: int
+
+
+Waiting = dict[Question, list["asyncio.Future[Sequence[int]]"]]
+
+
+class Admission:
+    def __init__(self, redis: Redis, seed: Callable[[str], Awaitable[None]]) -> None:
+        self._redis = redis
+        self._seed = seed
+        self._producer = secrets.token_hex(8)
+        self._sequences = [0] * METER_SHARDS
+        self._waiting: Waiting = {}
+        self._flight: asyncio.Task[None] | None = None
+        self._seeding: dict[str, asyncio.Task[None]] = {}
+
+    async def admit(self, account_id: str, generation: int, *, calls: int, documents: int = 0) -> Decision:
+        """Decide and count; raises StaleGenerationError, or unavailable when the meter cannot be asked."""
+        question = Question(account_id, generation, calls, documents)
+        for _ in range(ATTEMPTS_MAX):
+            status, *rest = await self._ask(question)
+            if status == DECIDED:
+                return _decision(rest)
+            if status == STALE:
+                raise StaleGenerationError
+            await self._seeded(account_id)
+        raise _unavailable()
+
+    async def release(self, account_id: str, generation: int, documents: int) -> None:
+        """Give back documents that were admitted and then not created."""
+        await self.admit(account_id, generation, calls=0, documents=-documents)
+
+    async def ping(self) -> None:
+        await self._redis.ping()
+
+    def _ask(self, question: Question) -> "asyncio.Future[Sequence[int]]":
+        future: asyncio.Future[Sequence[int]] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(question, []).append(future)
+        if self._flight is None:
+            self._flight = asyncio.create_task(self._fly())
+        return future
+
+    async def _fly(self) -> None:
+        """Send what waits, and then what came to wait meanwhile, until nothing does."""
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting, {}
+                await self._send(batch)
+        finally:
+            self._flight = None
+
+    async def _send(self, batch: Waiting) -> None:
+        by_shard: dict[int, list[Question]] = {}
+        for question in batch:
+            by_shard.setdefault(meter_shard(question.account_id), []).append(question)
+        commands = [self._command(shard, questions, batch) for shard, questions in by_shard.items()]
+        try:
+            replies = await self._pipeline(commands)
+        except RedisError as error:
+            replies = [error] * len(commands)
+        for questions, reply in zip(by_shard.values(), replies, strict=True):
+            _answer(questions, batch, reply)
+
+    def _command(self, shard: int, questions: list[Question], batch: Waiting) -> list[Any]:
+        self._sequences[shard] += 1
+        keys = [meter_stream(shard), meter_producer(shard, self._producer)]
+        arguments: list[Any] = [self._producer, self._sequences[shard]]
+        for question in questions:
+            keys.append(meter_account(question.account_id))
+            arguments += (question.generation, len(batch[question]), question.calls, question.documents)
+        return [ADMIT_FUNCTION, len(keys), *keys, *arguments]
+
+    async def _pipeline(self, commands: list[list[Any]]) -> list[Any]:
+        """One round trip; a lost reply is asked for once more under the same sequence, which counts nothing twice."""
+        try:
+            return await self._send_once(commands)
+        except (RedisConnectionError, RedisTimeoutError):
+            return await self._send_once(commands)
+
+    async def _send_once(self, commands: list[list[Any]]) -> list[Any]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for command in commands:
+            pipeline.fcall(*command)
+        return await pipeline.execute(raise_on_error=False)
+
+    async def _seeded(self, account_id: str) -> None:
+        task = self._seeding.get(account_id)
+        if task is None:
+            task = asyncio.ensure_future(self._seed(account_id))
+            self._seeding[account_id] = task
+            task.add_done_callback(lambda _: self._seeding.pop(account_id, None))
+        await asyncio.shield(task)
+
+
+def _answer(questions: list[Question], batch: Waiting, reply: Any) -> None:
+    """Give each waiting request its share: the first ``granted`` of those that asked alike are admitted."""
+    if isinstance(reply, Exception):
+        missing = isinstance(reply, ResponseError) and "function not found" in str(reply).lower()
+        reply = [_NO_FUNCTION] * len(questions) if missing else reply
+    for index, question in enumerate(questions):
+        for place, future in enumerate(batch[question]):
+            if future.done():
+                continue
+            if isinstance(reply, Exception):
+                future.set_exception(_unavailable(reply))
+                continue
+            status, granted, *rest = reply[index]
+            future.set_result((status, place < granted, *rest))
+
+
+def _decision(reply: list[int]) -> Decision:
+    granted, reason, *state = reply
+    return Decision(
+        granted=bool(granted),
+        reason=REASONS[reason],
+        burst_limit=state[0],
+        burst_remaining=state[1],
+        burst_reset_ms=state[2],
+        retry_after_ms=state[3],
+        calls_limit=state[4],
+        calls_used=state[5],
+        documents_limit=state[6],
+        documents_used=state[7],
+        period_start_s=state[8],
+        period_end_s=state[9],
+    )
+
+
+def _unavailable(cause: Exception | None = None) -> Problem:
+    problem = Problem("unavailable", "Calls cannot be counted right now; try again", retry_after_s=1)
+    problem.__cause__ = cause
+    return problem

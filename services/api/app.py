@@ -1,0 +1,107 @@
+"""The gateway's composition root: builds what lives as long as the process, and hangs the doors on their paths."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from services.api.admission import Admission
+from services.api.auth import Keys
+from services.api.call import State
+from services.api.domain.document import Documents
+from services.api.door import Door
+from services.api.expiry import expire_idempotency
+from services.api.http import send_answer
+from services.api.metering import open_metering
+from services.api.pdf import Pdfs
+from services.api.problems import problem_answer
+from services.api.routes import clients, documents, health, pdfs, templates, usage
+from services.api.settings import Settings
+from shared.errors import Problem
+from shared.objects import open_store
+from shared.postgres import open_pool
+from shared.queue import open_queue
+from shared.redis import open_redis
+from shared.templates import TEMPLATES
+
+STATEMENT_TIMEOUT_S = 10.0
+METER_TIMEOUT_S = 2.0
+
+DOORS: dict[str, Door] = {
+    **documents.DOORS,
+    **pdfs.DOORS,
+    **clients.DOORS,
+    **templates.DOORS,
+    **usage.DOORS,
+}
+
+
+def create_app(settings: Settings) -> Starlette:
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[State]:
+        async with open_state(settings) as state:
+            yield state
+
+    routes = [
+        *(Route(path, door) for path, door in DOORS.items()),
+        Route("/health/live", health.live),
+        Route("/health/ready", health.ready),
+    ]
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: refuse})
+    app.router.redirect_slashes = False
+    app.router.default = not_found
+    return app
+
+
+@asynccontextmanager
+async def open_state(settings: Settings) -> AsyncGenerator[State]:
+    """All parts, opened lazily: the gateway starts before its stores and finds them when they come."""
+    pool = await open_pool(
+        settings.database_url,
+        size_max=settings.database_connections_max,
+        statement_timeout_s=STATEMENT_TIMEOUT_S,
+    )
+    meter = open_redis(settings.meter_redis_url or settings.redis_url, timeout_s=METER_TIMEOUT_S)
+    queue = open_queue(settings.queue_redis_url or settings.redis_url)
+    metering = open_metering(settings.metering_url, settings.service_token)
+    rendered = Pdfs(queue, open_store(settings.object_store_url), wait_s=settings.pdf_wait_s)
+    background = [asyncio.create_task(rendered.listen()), asyncio.create_task(expire_idempotency(pool))]
+    try:
+        yield State(
+            pool=pool,
+            keys=Keys(pool),
+            admission=Admission(meter, metering.seed),
+            metering=metering,
+            pdfs=rendered,
+            documents=Documents(tuple(template.id for template in TEMPLATES)),
+        )
+    finally:
+        for task in background:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await metering.aclose()
+        await queue.aclose()
+        await meter.aclose()
+        await pool.close()
+
+
+async def not_found(scope: Scope, _receive: Receive, send: Send) -> None:
+    if scope["type"] != "http":
+        return
+    await send_answer(problem_answer(Problem("not_found", "There is no such path")), [], send)
+
+
+async def refuse(_request: Request, error: Exception) -> Response:
+    """Starlette's own refusals on the health paths, in the form of all others."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = error.headers if isinstance(error, HTTPException) else None
+    code = "method_not_allowed" if status == HTTPStatus.METHOD_NOT_ALLOWED else "internal_error"
+    return JSONResponse({"error": code, "message": HTTPStatus(status).phrase}, status, headers)

@@ -1,0 +1,72 @@
+"""What a handler is given: who calls, with what, and the means to answer."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
+from typing import TypedDict
+from zoneinfo import ZoneInfo
+
+from starlette.types import Scope
+
+from services.api.admission import Admission
+from services.api.auth import Keys
+from services.api.domain.document import Documents
+from services.api.http import Answer, query_parameters
+from services.api.metering import Metering
+from services.api.pdf import Pdfs
+from services.api.store.keys import Principal
+from shared.postgres import Connection, Pool
+
+
+class State(TypedDict):
+    """The lifespan's state: built once in app.py, and all that is shared between requests."""
+
+    pool: Pool
+    keys: Keys
+    admission: Admission
+    metering: Metering
+    pdfs: Pdfs
+    documents: Documents
+
+
+class Call:
+    """One request at its handler; ``afterwards`` is done once its transaction has committed."""
+
+    def __init__(self, scope: Scope, principal: Principal, body: bytes) -> None:
+        self.scope = scope
+        self.principal = principal
+        self.account_id = principal.account_id
+        self.body = body
+        self.state: State = scope["state"]
+        self.now = datetime.now(UTC)
+        self.afterwards: list[Callable[[], Awaitable[None]]] = []
+        self.held: Connection | None = None
+
+    @property
+    def today(self) -> date:
+        """The date in the account's time zone."""
+        return self.now.astimezone(ZoneInfo(self.principal.time_zone)).date()
+
+    def path(self, name: str) -> str:
+        return self.scope["path_params"][name]
+
+    def query(self, *allowed: str) -> dict[str, str]:
+        return query_parameters(self.scope, frozenset(allowed))
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncGenerator[Connection]:
+        """For a single statement, which is a transaction by itself."""
+        if self.held is not None:
+            yield self.held
+            return
+        async with self.state["pool"].acquire() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[Connection]:
+        """The request's one transaction; inside an idempotent request, a part of that one's."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+
+Handler = Callable[[Call], Awaitable[Answer]]

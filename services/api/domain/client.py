@@ -1,0 +1,39 @@
+"""A client: what its body may say, and the profile that is kept, shown and frozen into documents."""
+
+from typing import Any
+
+from services.api.domain.rules import Rule, email, optional, read_fields, text
+from shared.messages import Party
+
+_SHORT = text(chars_max=200)
+RULES: dict[str, Rule] = {
+    "name": text(chars_max=200, chars_min=1),
+    "email": optional(email),
+    "company": optional(_SHORT),
+    "country": optional(_SHORT),
+    "address_line1": optional(_SHORT),
+    "address_line2": optional(_SHORT),
+    "city": optional(_SHORT),
+    "region": optional(_SHORT),
+    "postal_code": optional(text(chars_max=40)),
+    "phone": optional(text(chars_max=60)),
+    "tax_id": optional(text(chars_max=60)),
+}
+
+Profile = dict[str, str | None]
+
+
+def new_profile(body: Any) -> Profile:
+    """The whole profile from a create's body, absent fields as None; raises validation_error."""
+    given = read_fields(body, RULES, required=("name",))
+    return {name: given.get(name) for name in RULES}
+
+
+def changed_profile(profile: Profile, body: Any) -> Profile:
+    """``profile`` with the fields that ``body`` names; raises validation_error."""
+    return profile | read_fields(body, RULES)
+
+
+def as_party(profile: Profile) -> Party:
+    """The profile as a renderer takes it, absent as empty text."""
+    return Party(**{name: value for name, value in profile.items() if name in RULES and value})  # pyright: ignore[reportArgumentType]

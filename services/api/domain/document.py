@@ -1,0 +1,183 @@
+"""A document's content as a value: read from a body, changed by a body, with its totals always in step."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from services.api.domain.kinds import KINDS
+from services.api.domain.money import EXPONENTS, shortest
+from services.api.domain.rules import (
+    Broken,
+    Rule,
+    amount,
+    check_fields,
+    currency,
+    day,
+    one_of,
+    optional,
+    percentage,
+    require_object,
+    text,
+    validation_error,
+)
+from services.api.domain.totals import compute_totals
+
+ITEMS_MAX = 5_000
+STATUSES_AT_CREATE = ("draft", "sent")
+STATUSES_AT_UPDATE = ("draft", "sent", "paid", "cancelled")
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line as stored and answered; ``amount`` is quantity x rate at the currency's exponent."""
+
+    title: str
+    description: str = ""
+    quantity: Decimal
+    rate: Decimal
+    amount: Decimal = Decimal(0)
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """All of a document that a caller decides, and the totals that follow from it."""
+
+    type: str
+    client_id: str
+    currency: str
+    issued_date: date
+    due_date: date | None
+    items: tuple[Line, ...]
+    tax_rate: Decimal
+    notes: str
+    template: str
+    subtotal: Decimal = Decimal(0)
+    tax_amount: Decimal = Decimal(0)
+    total: Decimal = Decimal(0)
+
+
+class Defaults(msgspec.Struct, frozen=True):
+    """What the account says where a new document is silent; ``today`` is in the account's time zone."""
+
+    currency: str
+    template: str
+    today: date
+
+
+_ITEM_RULES: dict[str, Rule] = {
+    "title": text(chars_max=500, chars_min=1),
+    "description": optional(text(chars_max=5_000), ""),
+    "quantity": amount,
+    "rate": amount,
+}
+_ITEM_REQUIRED = ("title", "quantity", "rate")
+
+
+def _items(value: Any) -> tuple[Line, ...]:
+    if not isinstance(value, list):
+        raise Broken("Must be a list of lines")
+    if not 1 <= len(value) <= ITEMS_MAX:
+        raise Broken(f"Must hold from 1 to {ITEMS_MAX:,} lines")
+    lines: list[Line] = []
+    faults: dict[str, str] = {}
+    for index, item in enumerate(value):
+        if not isinstance(item, dict):
+            faults[f"[{index}]"] = "Must be an object with title, quantity and rate"
+            continue
+        fields, broken = check_fields(item, _ITEM_RULES, _ITEM_REQUIRED)
+        faults.update({f"[{index}].{path}": sentence for path, sentence in broken.items()})
+        if not faults:
+            lines.append(Line(**fields))
+    if faults:
+        raise Broken(faults=faults)
+    return tuple(lines)
+
+
+def _rules(templates: tuple[str, ...], statuses: tuple[str, ...]) -> dict[str, Rule]:
+    return {
+        "type": one_of(tuple(KINDS)),
+        "client_id": text(chars_max=100, chars_min=1),
+        "currency": currency(EXPONENTS),
+        "issued_date": day,
+        "due_date": optional(day),
+        "items": _items,
+        "tax_rate": optional(percentage, Decimal(0)),
+        "notes": optional(text(chars_max=10_000), ""),
+        "template": one_of(templates),
+        "status": one_of(statuses),
+    }
+
+
+class Documents:
+    """The readers of document bodies, made once for the templates that there are."""
+
+    def __init__(self, templates: tuple[str, ...]) -> None:
+        self._create = _rules(templates, STATUSES_AT_CREATE)
+        self._update = _rules(templates, STATUSES_AT_UPDATE)
+
+    def new(self, body: Any, defaults: Defaults) -> tuple[Content, str]:
+        """A new document's content and its status; raises validation_error."""
+        given = _read(body, self._create, defaults.today, None, creating=True)
+        status = given.pop("status", "draft")
+        given.setdefault("currency", defaults.currency)
+        given.setdefault("issued_date", defaults.today)
+        given.setdefault("template", defaults.template)
+        given.setdefault("due_date", _due_date(given["type"], given["issued_date"]))
+        given.setdefault("tax_rate", Decimal(0))
+        given.setdefault("notes", "")
+        return _settled(Content(**given)), status
+
+    def changed(self, content: Content, body: Any) -> tuple[Content, str]:
+        """The content with the fields that ``body`` names, and the status asked for; raises validation_error."""
+        given = _read(body, self._update, content.issued_date, content.due_date)
+        status = given.pop("status", "draft")
+        return _settled(msgspec.structs.replace(content, **given)), status
+
+
+def _read(
+    body: Any, rules: dict[str, Rule], issued: date, due: date | None, *, creating: bool = False
+) -> dict[str, Any]:
+    """The body's fields; ``issued`` and ``due`` stand in for dates that it does not name."""
+    fields = require_object(body)
+    if creating:
+        fields = _without_nulls(fields)
+    values, faults = check_fields(fields, rules, ("type", "client_id", "items") if creating else ())
+    due = values.get("due_date", due)
+    if (
+        due is not None
+        and due < values.get("issued_date", issued)
+        and not {"issued_date", "due_date"} & faults.keys()
+    ):
+        faults["due_date"] = "Must not be before issued_date"
+    if faults:
+        raise validation_error(faults)
+    return values
+
+
+def _without_nulls(body: dict[str, Any]) -> dict[str, Any]:
+    """Null is as good as absent at create, but for ``due_date``, where it means that none is due."""
+    return {name: value for name, value in body.items() if value is not None or name == "due_date"}
+
+
+def _due_date(kind: str, issued: date) -> date | None:
+    days = KINDS[kind].due_days
+    return None if days is None else issued + timedelta(days=days)
+
+
+def _settled(content: Content) -> Content:
+    """The content with amounts and totals computed; raises validation_error for a negative total."""
+    pairs = [(line.quantity, line.rate) for line in content.items]
+    totals = compute_totals(pairs, content.tax_rate, EXPONENTS[content.currency])
+    if totals.total < 0:
+        raise validation_error({"items": "Must not add up to a negative total"})
+    items = tuple(
+        msgspec.structs.replace(line, amount=shortest(line_amount))
+        for line, line_amount in zip(content.items, totals.amounts, strict=True)
+    )
+    return msgspec.structs.replace(
+        content,
+        items=items,
+        subtotal=shortest(totals.subtotal),
+        tax_amount=shortest(totals.tax_amount),
+        total=shortest(totals.total),
+    )

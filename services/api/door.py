@@ -1,0 +1,170 @@
+"""The way of every request: authenticate, read, admit, handle, answer; what is refused is refused here, in JSON."""
+
+import secrets
+from http import HTTPStatus
+
+import asyncpg
+import msgspec
+import structlog
+from redis.exceptions import RedisError
+from starlette.types import Receive, Scope, Send
+
+from services.api.admission import Decision, StaleGenerationError
+from services.api.auth import bearer_key
+from services.api.call import Call, Handler, State
+from services.api.http import (
+    Answer,
+    ClientDisconnectedError,
+    Headers,
+    read_body,
+    sane_request_id,
+    send_answer,
+)
+from services.api.idempotency import answer_once, idempotency_key
+from services.api.limits import limit_headers, refusal
+from services.api.problems import internal_error, problem_answer, service_unavailable, status_of
+from services.api.store.keys import Principal
+from shared.errors import Problem
+
+ADMIT_ATTEMPTS_MAX = 3
+_BODY_METHODS = frozenset({"POST", "PUT", "DELETE"})
+# What PostgreSQL or Redis raise when they are away, overloaded or not migrated yet: the caller may try again.
+_PASSING = (
+    OSError,
+    RedisError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.UndefinedTableError,
+)
+
+log = structlog.get_logger()
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """A handler, the scope that it asks for (None: any valid key), and how many documents it creates."""
+
+    handler: Handler
+    scope: str | None
+    documents: int = 0
+
+
+class Door:
+    """The ASGI application of one path: an operation for each of its methods."""
+
+    def __init__(self, **operations: Operation) -> None:
+        self._operations = operations
+        if "GET" in operations:
+            self._operations["HEAD"] = operations["GET"]
+        self._allow = ", ".join(sorted(self._operations))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = sane_request_id(scope) or secrets.token_hex(16).encode()
+        extra: Headers = [(b"x-request-id", request_id)]
+        try:
+            answer = await self._answer(scope, receive, extra)
+        except ClientDisconnectedError:
+            return
+        await send_answer(answer, extra, send, head=scope["method"] == "HEAD")
+
+    async def _answer(self, scope: Scope, receive: Receive, extra: Headers) -> Answer:
+        try:
+            return await self._served(scope, receive, extra)
+        except Problem as problem:
+            refused = problem
+        except _PASSING as error:
+            refused = service_unavailable()
+            refused.__cause__ = error
+        except ClientDisconnectedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the process's edge: the caller gets a sentence, the log the cause
+            refused = internal_error()
+            refused.__cause__ = error
+        if status_of(refused) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.error("request_failed", request_id=extra[0][1].decode(), path=scope["path"], exc_info=refused)
+        return problem_answer(refused)
+
+    async def _served(self, scope: Scope, receive: Receive, extra: Headers) -> Answer:
+        operation = self._operations.get(scope["method"])
+        if operation is None:
+            raise Problem("method_not_allowed", f"This path answers to: {self._allow}", allow=self._allow)
+        key = bearer_key(scope)
+        principal = await scope["state"]["keys"].principal(key)
+        visit = Visit(scope["state"], operation, key, principal)
+        try:
+            return await visit.answer(scope, receive)
+        finally:
+            extra += await visit.limit_headers()
+
+
+class Visit:
+    """One authenticated request: whether it was admitted, and what it must give back when it comes to nothing."""
+
+    def __init__(self, state: State, operation: Operation, key: str, principal: Principal) -> None:
+        self._state = state
+        self._operation = operation
+        self._key = key
+        self._principal = principal
+        self._decision: Decision | None = None
+        self._asked = False
+
+    async def answer(self, scope: Scope, receive: Receive) -> Answer:
+        self._require_scope()
+        body = await read_body(scope, receive) if scope["method"] in _BODY_METHODS else b""
+        call = Call(scope, self._principal, body)
+        key = idempotency_key(call)
+        succeeded = False
+        try:
+            answer = await (answer_once(call, key, self._admitted) if key else self._admitted(call))
+            succeeded = answer.status < HTTPStatus.BAD_REQUEST
+        finally:
+            if not succeeded:
+                await self._release()
+        for act in call.afterwards:
+            await act()
+        return answer
+
+    async def limit_headers(self) -> Headers:
+        """The RateLimit fields; a request that was refused before it could be counted looks without counting."""
+        if self._decision is None and self._asked:  # the meter could not be reached: once is enough
+            return []
+        try:
+            decision = self._decision or await self._ask(calls=0, documents=0)
+        except Problem:
+            return []
+        return limit_headers(decision)
+
+    async def _admitted(self, call: Call) -> Answer:
+        decision = self._decision = await self._ask(calls=1, documents=self._operation.documents)
+        if not decision.granted:
+            raise refusal(decision)
+        call.principal = self._principal
+        return await self._operation.handler(call)
+
+    async def _ask(self, *, calls: int, documents: int) -> Decision:
+        """Ask the meter, with a fresh key record when the one at hand has been overtaken by a revocation."""
+        self._asked = True
+        for _ in range(ADMIT_ATTEMPTS_MAX):
+            who = self._principal
+            try:
+                return await self._state["admission"].admit(
+                    who.account_id, who.generation, calls=calls, documents=documents
+                )
+            except StaleGenerationError:
+                self._principal = await self._state["keys"].principal(self._key, fresh=True)
+                self._require_scope()
+        raise service_unavailable()
+
+    async def _release(self) -> None:
+        decision, documents = self._decision, self._operation.documents
+        if documents and decision is not None and decision.granted:
+            who = self._principal
+            await self._state["admission"].release(who.account_id, who.generation, documents)
+
+    def _require_scope(self) -> None:
+        needed = self._operation.scope
+        if needed is None or needed in self._principal.scopes:
+            return
+        raise Problem("forbidden", f"This key lacks the scope {needed}", {"required_scope": needed})

@@ -1,0 +1,172 @@
+"""Bytes in, bytes out: reading a bounded request and writing an answer; no business word."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from decimal import Decimal, InvalidOperation
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from shared.errors import Problem
+
+BODY_BYTES_MAX = 1024 * 1024
+BODY_READ_S = 10.0
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_JSON_TYPE = re.compile(r"application/([a-z0-9.+-]+\+)?json", re.ASCII)
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes back: ``body`` whole, or ``stream`` with its length among the headers."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    stream: AsyncIterator[bytes] | None = None
+
+
+def _number(digits: str) -> Decimal:
+    try:
+        return Decimal(digits)
+    except (
+        InvalidOperation
+    ):  # an exponent beyond what Decimal can hold; every rule refuses infinity by its bound
+        return Decimal("-Infinity" if digits.startswith("-") else "Infinity")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+_decoder = msgspec.json.Decoder(float_hook=_number)
+encode_json = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def json_answer(value: Any, status: int = 200) -> Answer:
+    return Answer(status=status, body=encode_json(value), headers=((b"content-type", b"application/json"),))
+
+
+def decode_json(body: bytes) -> Any:
+    """The body's JSON value with exact numbers; raises invalid_json."""
+    if not body.strip():
+        raise Problem("invalid_json", "The body is empty; send a JSON object")
+    try:
+        return _decoder.decode(body)
+    except (
+        msgspec.ValidationError
+    ):  # an integer of thousands of digits: read it slowly, so that its field is named
+        return _decode_slowly(body)
+    except RecursionError:
+        raise Problem("invalid_json", "The body is nested too deeply") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem("invalid_json", f"The body is not valid JSON: {error}") from None
+
+
+def _decode_slowly(body: bytes) -> Any:
+    try:
+        return json.loads(body, parse_int=_number, parse_float=_number, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise Problem("invalid_json", "The body is nested too deeply") from None
+    except ValueError as error:
+        raise Problem("invalid_json", f"The body is not valid JSON: {error}") from None
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    for key, value in scope["headers"]:
+        if key == name:
+            return value
+    return None
+
+
+def sane_request_id(scope: Scope) -> bytes | None:
+    """The caller's own X-Request-Id, if it is one that can stand in a log and a header."""
+    given = header(scope, b"x-request-id")
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else None
+
+
+def query_parameters(scope: Scope, allowed: frozenset[str]) -> dict[str, str]:
+    """The query's parameters, each known and given once; raises invalid_parameter."""
+    text = scope["query_string"].decode("latin-1")
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=100, errors="strict")
+    except ValueError:
+        raise Problem("invalid_parameter", "The query string is malformed") from None
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in allowed:
+            raise bad_parameter(name[:100], f"Unknown parameter; known are: {', '.join(sorted(allowed))}")
+        if name in found:
+            raise bad_parameter(name, "Must be given once")
+        found[name] = value
+    return found
+
+
+def bad_parameter(name: str, sentence: str) -> Problem:
+    return Problem("invalid_parameter", f"The parameter {name} is not valid: {sentence}", {name: sentence})
+
+
+async def read_body(scope: Scope, receive: Receive) -> bytes:
+    """The whole body, bounded in bytes and time; raises payload_too_large, unsupported_media_type or invalid_json."""
+    declared = header(scope, b"content-length")
+    if declared is not None and declared.isdigit() and int(declared[:20]) > BODY_BYTES_MAX:
+        raise _too_large()
+    try:
+        async with asyncio.timeout(BODY_READ_S):
+            body = await _collect(receive)
+    except TimeoutError:
+        raise Problem("invalid_json", f"The body did not arrive within {BODY_READ_S:.0f} seconds") from None
+    if body:
+        _require_json(header(scope, b"content-type"))
+    return body
+
+
+async def _collect(receive: Receive) -> bytes:
+    chunks: list[bytes] = []
+    size_bytes = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnectedError
+        chunk = message.get("body", b"")
+        size_bytes += len(chunk)
+        if size_bytes > BODY_BYTES_MAX:
+            raise _too_large()
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+class ClientDisconnectedError(Exception):
+    """The caller left before its request was whole: there is nobody to answer."""
+
+
+def _too_large() -> Problem:
+    return Problem("payload_too_large", f"The body is larger than {BODY_BYTES_MAX:,} bytes")
+
+
+def _require_json(content_type: bytes | None) -> None:
+    if content_type is None or content_type == b"application/json":
+        return
+    kind, _, parameters = content_type.decode("latin-1").lower().partition(";")
+    charset = parameters.replace(" ", "").replace('"', "")
+    if _JSON_TYPE.fullmatch(kind.strip()) and charset in {"", "charset=utf-8", "charset=utf8"}:
+        return
+    raise Problem("unsupported_media_type", "Send the body as application/json in UTF-8")
+
+
+async def send_answer(answer: Answer, extra: Headers, send: Send, *, head: bool = False) -> None:
+    """Write the answer; ``head`` stops after the headers."""
+    headers: Headers = [*answer.headers, *extra]
+    if answer.stream is None and answer.status != HTTPStatus.NOT_MODIFIED:
+        headers.append((b"content-length", b"%d" % len(answer.body)))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if answer.stream is not None and not head:
+        async for chunk in answer.stream:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b"" if head else answer.body})

@@ -1,0 +1,123 @@
+"""PDFs: ask for a render, wait for the push, stream from the object store; nothing is rendered here."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import msgspec
+import structlog
+from arq.connections import ArqRedis
+from obstore.store import ObjectStore
+from redis.exceptions import RedisError
+
+from shared import objects
+from shared.errors import Problem
+from shared.messages import RENDER_DONE_CHANNEL, RENDER_FUNCTION, RenderDone, RenderJob
+
+LOOK_AGAIN_S = 2.0  # the backstop for a push that was lost while Redis was away
+JOB_EXPIRES = timedelta(
+    minutes=5
+)  # nobody waits that long; a queue that stood still does not print for nobody
+RECONNECT_S = 0.5
+
+log = structlog.get_logger()
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(RenderDone)
+
+
+class Render(msgspec.Struct, frozen=True):
+    """A job with its name: ``key`` is the SHA-256 of all that its bytes depend on, and so also their ETag."""
+
+    key: str
+    path: str
+    payload: bytes
+
+
+def as_render(account_id: str, job: RenderJob) -> Render:
+    payload = _encoder.encode(job)
+    key = hashlib.sha256(payload).hexdigest()
+    return Render(key, f"{document_folder(account_id, job.document_id)}/{key}.pdf", payload)
+
+
+def document_folder(account_id: str, document_id: str) -> str:
+    """Where all the PDFs of a document lie, so that they can go with it."""
+    return f"pdf/{account_id}/{document_id}"
+
+
+class Pdfs:
+    def __init__(self, queue: ArqRedis, store: ObjectStore, *, wait_s: float) -> None:
+        self._queue = queue
+        self._store = store
+        self._wait_s = wait_s
+        self._waiting: dict[str, set[asyncio.Future[RenderDone]]] = {}
+
+    async def get(self, render: Render) -> tuple[int, AsyncIterator[bytes]]:
+        """Size in bytes and chunks, rendered first if need be; raises render_timeout, unavailable or internal_error."""
+        found = await objects.read(self._store, render.path)
+        if found is not None:
+            return found
+        try:
+            return await self._rendered(render)
+        except RedisError as error:
+            raise _unavailable() from error
+
+    async def delete(self, account_id: str, document_id: str) -> None:
+        await objects.delete_under(self._store, document_folder(account_id, document_id))
+
+    async def ping(self) -> None:
+        await self._queue.ping()
+
+    async def _rendered(self, render: Render) -> tuple[int, AsyncIterator[bytes]]:
+        done: asyncio.Future[RenderDone] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(render.key, set())
+        waiting.add(done)
+        try:
+            async with asyncio.timeout(self._wait_s):
+                return await self._asked(render, done)
+        except TimeoutError:
+            raise Problem("render_timeout", "The PDF is not ready yet; ask again", retry_after_s=5) from None
+        finally:
+            waiting.discard(done)
+            if not waiting:
+                self._waiting.pop(render.key, None)
+
+    async def _asked(
+        self, render: Render, done: "asyncio.Future[RenderDone]"
+    ) -> tuple[int, AsyncIterator[bytes]]:
+        """Enqueue, wait for the push; look again now and then, in case it was lost with a connection."""
+        while True:
+            await self._queue.enqueue_job(
+                RENDER_FUNCTION, render.path, render.payload, _job_id=render.key, _expires=JOB_EXPIRES
+            )
+            await asyncio.wait((done,), timeout=LOOK_AGAIN_S)
+            if done.done() and (error := done.result().error):
+                raise Problem("internal_error", f"The PDF could not be made: {error}")
+            found = await objects.read(self._store, render.path)
+            if found is not None:
+                return found
+
+    async def listen(self) -> None:
+        """Take in what renderers publish, for as long as the gateway lives."""
+        while True:
+            try:
+                await self._listen_once()
+            except (RedisError, OSError) as error:
+                log.warning("render_pushes_lost", cause=str(error))
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _listen_once(self) -> None:
+        async with self._queue.pubsub() as pubsub:
+            await pubsub.subscribe(RENDER_DONE_CHANNEL)
+            async for message in pubsub.listen():
+                if message["type"] == "message":
+                    self._tell(_decoder.decode(message["data"]))
+
+    def _tell(self, done: RenderDone) -> None:
+        for future in self._waiting.get(done.key, ()):
+            if not future.done():
+                future.set_result(done)
+
+
+def _unavailable() -> Problem:
+    return Problem("unavailable", "PDFs cannot be made right now; try again", retry_after_s=2)

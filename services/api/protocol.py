@@ -1,0 +1,60 @@
+"""uvicorn's HTTP protocol with what it lacks: a bound on the bytes and the time that request headers may take."""
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEADER_BYTES_MAX = 64 * 1024
+HEADERS_S = 10.0
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Closes a connection whose headers are too slow, and refuses headers that are too large with 431."""
+
+    _deadline: asyncio.TimerHandle | None = None
+    _header_bytes = 0
+    _in_headers = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._headers_came()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_headers:
+            self._header_bytes += len(data)
+            if self._deadline is None:
+                self._await_headers()
+        super().data_received(data)
+        if self._in_headers and self._header_bytes > HEADER_BYTES_MAX:
+            self._refuse()
+
+    def on_headers_complete(self) -> None:
+        self._headers_came()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._in_headers = True
+        self._header_bytes = 0
+
+    def _await_headers(self) -> None:
+        self._in_headers = True
+        self._deadline = self.loop.call_later(HEADERS_S, self.transport.close)
+
+    def _headers_came(self) -> None:
+        self._in_headers = False
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self) -> None:
+        body = b'{"error":"invalid_parameter","message":"The request headers are too large"}'
+        self.transport.write(
+            b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\n"
+            b"connection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+        )
+        self.transport.close()

@@ -1,0 +1,206 @@
+"""Documents over HTTP: create, list, read, change, move on, delete."""
+
+from typing import Any
+
+import msgspec
+
+from services.api.call import Call
+from services.api.domain.document import Content, Defaults
+from services.api.domain.kinds import KINDS
+from services.api.domain.lifecycle import (
+    NUMBERED_STATUSES,
+    STATUSES,
+    require_draft,
+    status_after,
+    status_on,
+)
+from services.api.domain.numbering import document_number
+from services.api.domain.rules import read_fields, validation_error
+from services.api.door import Door, Operation
+from services.api.http import Answer, decode_json, json_answer
+from services.api.routes.lists import WINDOW_PARAMETERS, choice, list_body, read_window
+from services.api.routes.shapes import content_of, document_body, row_of
+from services.api.store import clients, documents, numbers
+from services.api.store.documents import DocumentFilter, DocumentRow
+from services.api.store.ids import is_id, new_id
+from shared.errors import Problem
+from shared.postgres import Connection
+
+NO_SUCH_CLIENT = {"client_id": "No such client"}
+
+
+async def create_document(call: Call) -> Answer:
+    content, status = await _read_new(call, decode_json(call.body))
+    opened = call.connection() if status == "draft" else call.transaction()
+    async with opened as connection:
+        row = row_of(
+            content,
+            document_id=new_id("doc"),
+            status=status,
+            number=await _number(connection, call, content, status),
+            client="",
+            created_at=call.now,
+            updated_at=call.now,
+        )
+        client = await documents.insert_document(connection, call.account_id, row)
+        if client is None:
+            raise validation_error(NO_SUCH_CLIENT)
+    return json_answer(document_body(msgspec.structs.replace(row, client=client), call.today), 201)
+
+
+async def list_documents(call: Call) -> Answer:
+    query = call.query("type", "status", *WINDOW_PARAMETERS)
+    window = read_window(query, "doc")
+    kept = DocumentFilter(
+        type=choice(query, "type", tuple(KINDS)), status=choice(query, "status", STATUSES), today=call.today
+    )
+    async with call.connection() as connection:
+        total = await documents.count_documents(connection, call.account_id, kept)
+        rows = await documents.select_documents(
+            connection,
+            call.account_id,
+            kept,
+            below_id=window.below_id,
+            limit=window.per_page + 1,
+            offset=window.offset,
+        )
+    found = [document_body(row, call.today) for row in rows]
+    return json_answer(list_body(window, found, total, [row.id for row in rows]))
+
+
+async def read_document(call: Call) -> Answer:
+    async with call.connection() as connection:
+        row = await found_document(connection, call)
+    return json_answer(document_body(row, call.today))
+
+
+async def update_document(call: Call) -> Answer:
+    body = decode_json(call.body)
+    async with call.transaction() as connection:
+        row = await _locked_document(connection, call)
+        require_draft(status_on(call.today, row.status, row.due_date))
+        content, status = call.state["documents"].changed(content_of(row), body)
+        changed = row_of(
+            content,
+            document_id=row.id,
+            status=status,
+            client=await _client_profile(connection, call, row, content),
+            number=await _number(connection, call, content, status),
+            created_at=row.created_at,
+            updated_at=call.now,
+        )
+        await documents.update_document(connection, call.account_id, changed)
+    return json_answer(document_body(changed, call.today))
+
+
+async def pay_document(call: Call) -> Answer:
+    return await _move(call, "pay")
+
+
+async def cancel_document(call: Call) -> Answer:
+    return await _move(call, "cancel")
+
+
+async def delete_document(call: Call) -> Answer:
+    document_id = _document_id(call)
+    async with call.transaction() as connection:
+        deleted = await documents.delete_document(connection, call.account_id, document_id)
+        if deleted is None:
+            raise no_such_document()
+        kind, number = deleted
+        if number is not None:
+            await numbers.insert_deleted_number(
+                connection, call.account_id, number=number, kind=kind, document_id=document_id, now=call.now
+            )
+    call.afterwards.append(lambda: call.state["pdfs"].delete(call.account_id, document_id))
+    return json_answer({"id": document_id, "deleted": True})
+
+
+async def _move(call: Call, action: str) -> Answer:
+    if call.body:
+        read_fields(decode_json(call.body), {})
+    async with call.transaction() as connection:
+        row = await _locked_document(connection, call)
+        status = status_after(action, status_on(call.today, row.status, row.due_date))
+        moved = msgspec.structs.replace(row, status=status, updated_at=call.now)
+        await documents.update_document(connection, call.account_id, moved)
+    return json_answer(document_body(moved, call.today))
+
+
+async def _read_new(call: Call, body: Any) -> tuple[Content, str]:
+    who = call.principal
+    try:
+        return call.state["documents"].new(body, Defaults(who.currency, who.template, call.today))
+    except Problem as problem:
+        if problem.code == "validation_error" and problem.details and await _lacks_client(call, body):
+            faults = {path: str(sentence) for path, sentence in problem.details.items()}
+            raise validation_error(faults | NO_SUCH_CLIENT) from None
+        raise
+
+
+async def _lacks_client(call: Call, body: Any) -> bool:
+    """Whether a body that is broken elsewhere also names a client that there is not, so that all is told at once."""
+    client_id = body.get("client_id")
+    if not isinstance(client_id, str) or not client_id.strip():
+        return False
+    async with call.connection() as connection:
+        return await clients.select_client(connection, call.account_id, client_id) is None
+
+
+async def _client_profile(connection: Connection, call: Call, row: DocumentRow, content: Content) -> str:
+    if content.client_id == row.client_id:
+        return row.client
+    client = await clients.select_client(connection, call.account_id, content.client_id)
+    if client is None:
+        raise validation_error(NO_SUCH_CLIENT)
+    return client.profile
+
+
+async def _number(connection: Connection, call: Call, content: Content, status: str) -> str | None:
+    """The document's number, taken when it leaves draft for a numbered status."""
+    if status not in NUMBERED_STATUSES:
+        return None
+    year = content.issued_date.year
+    sequence = await numbers.take_number(connection, call.account_id, content.type, year)
+    return document_number(content.type, year, sequence)
+
+
+async def found_document(connection: Connection, call: Call) -> DocumentRow:
+    """The document that the path names, if it is this account's; raises not_found."""
+    row = await documents.select_document(connection, call.account_id, _document_id(call))
+    if row is None:
+        raise no_such_document()
+    return row
+
+
+async def _locked_document(connection: Connection, call: Call) -> DocumentRow:
+    row = await documents.select_document_for_update(connection, call.account_id, _document_id(call))
+    if row is None:
+        raise no_such_document()
+    return row
+
+
+def _document_id(call: Call) -> str:
+    document_id = call.path("document_id")
+    if not is_id(document_id, "doc"):
+        raise no_such_document()
+    return document_id
+
+
+def no_such_document() -> Problem:
+    return Problem("not_found", "There is no such document")
+
+
+DOORS = {
+    "/v1/documents": Door(
+        GET=Operation(list_documents, "documents:read"),
+        POST=Operation(create_document, "documents:write", documents=1),
+    ),
+    "/v1/documents/{document_id}": Door(
+        GET=Operation(read_document, "documents:read"),
+        PUT=Operation(update_document, "documents:write"),
+        DELETE=Operation(delete_document, "documents:write"),
+    ),
+    "/v1/documents/{document_id}/pay": Door(POST=Operation(pay_document, "documents:write")),
+    "/v1/documents/{document_id}/cancel": Door(POST=Operation(cancel_document, "documents:write")),
+}

@@ -1,0 +1,160 @@
+"""Between rows and what is shown: the answered JSON of documents and clients, and the renderer's value of one."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+import msgspec
+
+from services.api.domain.client import Profile, as_party
+from services.api.domain.document import Content, Line
+from services.api.domain.lifecycle import status_on
+from services.api.domain.money import EXPONENTS
+from services.api.http import encode_json
+from services.api.store.clients import ClientRow
+from services.api.store.documents import DocumentRow
+from shared.messages import RenderJob, RenderLine
+from shared.templates import TEMPLATES_VERSION
+
+_decode_lines = msgspec.json.Decoder(tuple[Line, ...]).decode
+_decode_profile = msgspec.json.Decoder(Profile).decode
+
+
+class DocumentBody(msgspec.Struct, frozen=True):
+    """A document as answered, in the order of the documentation; ``client`` and ``items`` are JSON already."""
+
+    id: str
+    type: str
+    number: str | None
+    status: str
+    client_id: str
+    client: msgspec.Raw
+    currency: str
+    issued_date: date
+    due_date: date | None
+    items: msgspec.Raw
+    subtotal: Decimal
+    tax_rate: Decimal
+    tax_amount: Decimal
+    total: Decimal
+    notes: str
+    template: str
+    created_at: datetime
+    updated_at: datetime
+
+
+def document_body(row: DocumentRow, today: date) -> DocumentBody:
+    return DocumentBody(
+        id=row.id,
+        type=row.type,
+        number=row.number,
+        status=status_on(today, row.status, row.due_date),
+        client_id=row.client_id,
+        client=msgspec.Raw(row.client.encode()),
+        currency=row.currency,
+        issued_date=row.issued_date,
+        due_date=row.due_date,
+        items=msgspec.Raw(row.items.encode()),
+        subtotal=row.subtotal,
+        tax_rate=row.tax_rate,
+        tax_amount=row.tax_amount,
+        total=row.total,
+        notes=row.notes,
+        template=row.template,
+        created_at=row.created_at.replace(microsecond=0),
+        updated_at=row.updated_at.replace(microsecond=0),
+    )
+
+
+def content_of(row: DocumentRow) -> Content:
+    """The row's content as a value that can be changed."""
+    return Content(
+        type=row.type,
+        client_id=row.client_id,
+        currency=row.currency,
+        issued_date=row.issued_date,
+        due_date=row.due_date,
+        items=_decode_lines(row.items),
+        tax_rate=row.tax_rate,
+        notes=row.notes,
+        template=row.template,
+    )
+
+
+def row_of(
+    content: Content,
+    *,
+    document_id: str,
+    status: str,
+    number: str | None,
+    client: str,
+    created_at: datetime,
+    updated_at: datetime,
+) -> DocumentRow:
+    return DocumentRow(
+        id=document_id,
+        type=content.type,
+        number=number,
+        status=status,
+        client_id=content.client_id,
+        client=client,
+        currency=content.currency,
+        issued_date=content.issued_date,
+        due_date=content.due_date,
+        items=encode_json(content.items).decode(),
+        subtotal=content.subtotal,
+        tax_rate=content.tax_rate,
+        tax_amount=content.tax_amount,
+        total=content.total,
+        notes=content.notes,
+        template=content.template,
+        created_at=created_at,
+        updated_at=updated_at,
+    )
+
+
+def render_job(row: DocumentRow, seller: str, today: date) -> RenderJob:
+    """All that the PDF depends on: two equal jobs are one file."""
+    return RenderJob(
+        template=row.template,
+        template_version=TEMPLATES_VERSION,
+        document_id=row.id,
+        type=row.type,
+        status=status_on(today, row.status, row.due_date),
+        number=row.number,
+        currency=row.currency,
+        exponent=EXPONENTS[row.currency],
+        issued_date=row.issued_date,
+        due_date=row.due_date,
+        seller=as_party(_decode_profile(seller)),
+        client=as_party(_decode_profile(row.client)),
+        items=tuple(
+            RenderLine(
+                title=line.title,
+                description=line.description,
+                quantity=line.quantity,
+                rate=line.rate,
+                amount=line.amount,
+            )
+            for line in _decode_lines(row.items)
+        ),
+        subtotal=row.subtotal,
+        tax_rate=row.tax_rate,
+        tax_amount=row.tax_amount,
+        total=row.total,
+        notes=row.notes,
+        updated_at=row.updated_at.replace(microsecond=0),
+    )
+
+
+def client_body(row: ClientRow) -> dict[str, object]:
+    profile: dict[str, object] = {**_decode_profile(row.profile)}
+    return {
+        "id": row.id,
+        **profile,
+        "created_at": row.created_at.replace(microsecond=0),
+        "updated_at": row.updated_at.replace(microsecond=0),
+    }
+
+
+def profile_of(row: ClientRow) -> Profile:
+    return _decode_profile(row.profile)

@@ -1,0 +1,39 @@
+"""The gateway's settings, read once from the environment."""
+
+import os
+
+import msgspec
+
+from shared.settings import read_settings
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    database_url: str
+    """PostgreSQL, with the schema `api` migrated."""
+    object_store_url: str
+    """Where PDFs lie: file:///folder, s3://bucket, gs://… or az://…, shared with the renderers."""
+    service_token: str
+    """What the gateway shows to metering."""
+    redis_url: str = ""
+    """One Redis or Valkey for queue and meter, where these are not given of their own."""
+    queue_redis_url: str = ""
+    """The Redis of the render queue; REDIS_URL when empty."""
+    meter_redis_url: str = ""
+    """The Redis of admission and counting; REDIS_URL when empty."""
+    metering_url: str = "http://127.0.0.1:8081"
+    """The metering service."""
+    host: str = "127.0.0.1"
+    """The address to listen on."""
+    port: int = 8080
+    """The port to listen on."""
+    database_connections_max: int = 20
+    """Connections to PostgreSQL that one gateway process may hold."""
+    pdf_wait_s: float = 40.0
+    """How long a caller waits for a PDF before it is told render_timeout, in seconds."""
+    log_level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
+
+
+def load_settings() -> Settings:
+    """Raises SettingsError, which names the variable."""
+    return read_settings(Settings, os.environ)

@@ -1,0 +1,200 @@
+"""Documents in PostgreSQL, one statement a function; items, client and seller travel as JSON text.
+
+While a document is a draft its client is the live one, joined; `client` then holds it as it was at creation,
+for the instant in which a client is deleted beside a create.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+import msgspec
+
+from shared.postgres import Connection
+
+
+class DocumentRow(msgspec.Struct, frozen=True):
+    """``status`` as stored; ``client``, ``seller`` and ``items`` are JSON text."""
+
+    id: str
+    type: str
+    number: str | None
+    status: str
+    client_id: str
+    client: str
+    currency: str
+    issued_date: date
+    due_date: date | None
+    items: str
+    subtotal: Decimal
+    tax_rate: Decimal
+    tax_amount: Decimal
+    total: Decimal
+    notes: str
+    template: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class DocumentFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list shows; ``today`` decides which sent documents are overdue."""
+
+    type: str | None
+    status: str | None
+    today: date
+
+
+async def insert_document(connection: Connection, account_id: str, row: DocumentRow) -> str | None:
+    """Write the document with its client's profile, which is returned; None, and nothing written, without a client."""
+    return await connection.fetchval(
+        """
+        insert into api.documents (
+            account_id, id, type, number, status, client_id, client, seller, currency, issued_date, due_date,
+            items, subtotal, tax_rate, tax_amount, total, notes, template, created_at, updated_at
+        )
+        select
+            $1, $2, $3, $4, $5, $6, c.profile,
+            case when $5 <> 'draft' then (select a.profile from api.accounts a where a.id = $1) end,
+            $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17
+        from api.clients c where c.account_id = $1 and c.id = $6
+        returning client
+        """,
+        account_id, row.id, row.type, row.number, row.status, row.client_id, row.currency, row.issued_date,
+        row.due_date, row.items, row.subtotal, row.tax_rate, row.tax_amount, row.total, row.notes, row.template,
+        row.created_at,
+    )  # fmt: skip
+
+
+async def select_document(connection: Connection, account_id: str, document_id: str) -> DocumentRow | None:
+    row = await connection.fetchrow(
+        """
+        select
+            d.id, d.type, d.number, d.status, d.client_id, coalesce(c.profile, d.client),
+            d.currency, d.issued_date, d.due_date, d.items, d.subtotal, d.tax_rate, d.tax_amount, d.total,
+            d.notes, d.template, d.created_at, d.updated_at
+        from api.documents d
+        left join api.clients c on d.status = 'draft' and c.account_id = d.account_id and c.id = d.client_id
+        where d.account_id = $1 and d.id = $2
+        """,
+        account_id, document_id,
+    )  # fmt: skip
+    return None if row is None else DocumentRow(*row)
+
+
+async def select_document_for_update(
+    connection: Connection, account_id: str, document_id: str
+) -> DocumentRow | None:
+    """The document, locked until the transaction ends."""
+    row = await connection.fetchrow(
+        """
+        select
+            d.id, d.type, d.number, d.status, d.client_id, coalesce(c.profile, d.client),
+            d.currency, d.issued_date, d.due_date, d.items, d.subtotal, d.tax_rate, d.tax_amount, d.total,
+            d.notes, d.template, d.created_at, d.updated_at
+        from api.documents d
+        left join api.clients c on d.status = 'draft' and c.account_id = d.account_id and c.id = d.client_id
+        where d.account_id = $1 and d.id = $2
+        for update of d
+        """,
+        account_id, document_id,
+    )  # fmt: skip
+    return None if row is None else DocumentRow(*row)
+
+
+async def update_document(connection: Connection, account_id: str, row: DocumentRow) -> None:
+    """Write new content and status; leaving draft freezes the client given and the seller of that moment."""
+    await connection.execute(
+        """
+        update api.documents set
+            type = $3, number = $4, status = $5, client_id = $6, client = $7,
+            seller = case
+                when $5 <> 'draft' then coalesce(seller, (select a.profile from api.accounts a where a.id = $1))
+            end,
+            currency = $8, issued_date = $9, due_date = $10, items = $11, subtotal = $12, tax_rate = $13,
+            tax_amount = $14, total = $15, notes = $16, template = $17, updated_at = $18
+        where account_id = $1 and id = $2
+        """,
+        account_id, row.id, row.type, row.number, row.status, row.client_id, row.client, row.currency,
+        row.issued_date, row.due_date, row.items, row.subtotal, row.tax_rate, row.tax_amount, row.total, row.notes,
+        row.template, row.updated_at,
+    )  # fmt: skip
+
+
+async def delete_document(
+    connection: Connection, account_id: str, document_id: str
+) -> tuple[str, str | None] | None:
+    """The deleted document's type and number, or None when there was none."""
+    row = await connection.fetchrow(
+        "delete from api.documents where account_id = $1 and id = $2 returning type, number",
+        account_id,
+        document_id,
+    )
+    return None if row is None else (row[0], row[1])
+
+
+async def freeze_drafts_of_client(connection: Connection, account_id: str, client_id: str) -> None:
+    """Keep the profile of a client that is about to be deleted in its drafts."""
+    await connection.execute(
+        """
+        update api.documents d set client = c.profile from api.clients c
+        where d.account_id = $1 and d.client_id = $2 and d.status = 'draft'
+            and c.account_id = d.account_id and c.id = d.client_id
+        """,
+        account_id, client_id,
+    )  # fmt: skip
+
+
+async def select_seller(connection: Connection, account_id: str, document_id: str) -> str:
+    """The seller as frozen in the document, or as the account stands now for a draft."""
+    return await connection.fetchval(
+        """
+        select coalesce(d.seller, a.profile)
+        from api.accounts a left join api.documents d on d.account_id = a.id and d.id = $2
+        where a.id = $1
+        """,
+        account_id, document_id,
+    )  # fmt: skip
+
+
+async def select_documents(
+    connection: Connection,
+    account_id: str,
+    kept: DocumentFilter,
+    *,
+    below_id: str | None,
+    limit: int,
+    offset: int,
+) -> list[DocumentRow]:
+    """Newest first; ``below_id`` is where a cursor stands."""
+    rows = await connection.fetch(
+        """
+        select
+            d.id, d.type, d.number, d.status, d.client_id, coalesce(c.profile, d.client),
+            d.currency, d.issued_date, d.due_date, d.items, d.subtotal, d.tax_rate, d.tax_amount, d.total,
+            d.notes, d.template, d.created_at, d.updated_at
+        from api.documents d
+        left join api.clients c on d.status = 'draft' and c.account_id = d.account_id and c.id = d.client_id
+        where d.account_id = $1
+            and ($2::text is null or d.type = $2)
+            and ($3::text is null or d.status = case $3 when 'overdue' then 'sent' else $3 end)
+            and ($3 is distinct from 'sent' or d.due_date is null or d.due_date >= $4)
+            and ($3 is distinct from 'overdue' or d.due_date < $4)
+            and ($5::text is null or d.id < $5)
+        order by d.id desc limit $6 offset $7
+        """,
+        account_id, kept.type, kept.status, kept.today, below_id, limit, offset,
+    )  # fmt: skip
+    return [DocumentRow(*row) for row in rows]
+
+
+async def count_documents(connection: Connection, account_id: str, kept: DocumentFilter) -> int:
+    return await connection.fetchval(
+        """
+        select count(*) from api.documents d
+        where d.account_id = $1
+            and ($2::text is null or d.type = $2)
+            and ($3::text is null or d.status = case $3 when 'overdue' then 'sent' else $3 end)
+            and ($3 is distinct from 'sent' or d.due_date is null or d.due_date >= $4)
+            and ($3 is distinct from 'overdue' or d.due_date < $4)
+        """,
+        account_id, kept.type, kept.status, kept.today,
+    )  # fmt: skip
