@@ -28,5 +28,10 @@ def read_settings(kind: type[S], environment: Mapping[str, str]) -> S:
 def _in_words(message: str, names: dict[str, str]) -> str:
     for variable, name in names.items():
         if f"`{name}`" in message or f"`$.{name}`" in message:
-            return f"The environment variable {variable} is missing or malformed: {message}"
+            missing = "missing required" in message
+            return (
+                f"Set the environment variable {variable}"
+                if missing
+                else f"{variable} is malformed: {message}"
+            )
     return message

@@ -6,6 +6,7 @@ What is asked and answered is the contract of metering's function; deciding and 
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -27,6 +28,7 @@ from shared.messages import (
 DECIDED, SEED_NEEDED, STALE = 0, 1, 2
 REASONS = ("", "burst", "api_calls", "documents")
 ATTEMPTS_MAX = 3
+ITEMS_MAX = 1_000  # of one call of the function
 _NO_FUNCTION = [SEED_NEEDED, 0, 0] + [0] * 10
 
 
@@ -52,12 +54,16 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """Requests that ask alike are asked together; ``calls`` and ``documents`` are what each of them costs."""
+    """Requests that ask alike are asked together; ``calls`` and ``documents`` are what each of them costs.
+
+    ``period_start_s`` is the period that documents are given back to; 0 is the current one.
+    """
 
     account_id: str
     generation: int
     calls: int
     documents: int
+    period_start_s: int = 0
 
 
 Waiting = dict[Question, list["asyncio.Future[Sequence[int]]"]]
@@ -73,21 +79,23 @@ class Admission:
         self._flight: asyncio.Task[None] | None = None
         self._seeding: dict[str, asyncio.Task[None]] = {}
 
-    async def admit(self, account_id: str, generation: int, *, calls: int, documents: int = 0) -> Decision:
+    async def admit(self, account_id: str, generation: int, *, calls: int, documents: int) -> Decision:
         """Decide and count; raises StaleGenerationError, or unavailable when the meter cannot be asked."""
-        question = Question(account_id, generation, calls, documents)
+        return await self._decided(Question(account_id, generation, calls, documents))
+
+    async def release(self, account_id: str, generation: int, documents: int, *, period_start_s: int) -> None:
+        """Give back documents that were admitted in that period and then not created."""
+        await self._decided(Question(account_id, generation, 0, -documents, period_start_s))
+
+    async def _decided(self, question: Question) -> Decision:
         for _ in range(ATTEMPTS_MAX):
             status, *rest = await self._ask(question)
             if status == DECIDED:
                 return _decision(rest)
             if status == STALE:
                 raise StaleGenerationError
-            await self._seeded(account_id)
+            await self._seeded(question.account_id)
         raise _unavailable()
-
-    async def release(self, account_id: str, generation: int, documents: int) -> None:
-        """Give back documents that were admitted and then not created."""
-        await self.admit(account_id, generation, calls=0, documents=-documents)
 
     async def ping(self) -> None:
         await self._redis.ping()
@@ -103,7 +111,9 @@ class Admission:
         """Send what waits, and then what came to wait meanwhile, until nothing does."""
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting, {}
+                batch = {question: self._waiting[question] for question in islice(self._waiting, ITEMS_MAX)}
+                for question in batch:
+                    del self._waiting[question]
                 await self._send(batch)
         finally:
             self._flight = None
@@ -126,7 +136,13 @@ class Admission:
         arguments: list[Any] = [self._producer, self._sequences[shard]]
         for question in questions:
             keys.append(meter_account(question.account_id))
-            arguments += (question.generation, len(batch[question]), question.calls, question.documents)
+            arguments += (
+                question.generation,
+                len(batch[question]),
+                question.calls,
+                question.documents,
+                question.period_start_s,
+            )
         return [ADMIT_FUNCTION, len(keys), *keys, *arguments]
 
     async def _pipeline(self, commands: list[list[Any]]) -> list[Any]:

@@ -161,7 +161,9 @@ class Visit:
         decision, documents = self._decision, self._operation.documents
         if documents and decision is not None and decision.granted:
             who = self._principal
-            await self._state["admission"].release(who.account_id, who.generation, documents)
+            await self._state["admission"].release(
+                who.account_id, who.generation, documents, period_start_s=decision.period_start_s
+            )
 
     def _require_scope(self) -> None:
         needed = self._operation.scope

@@ -12,12 +12,17 @@ def limit_headers(decision: Decision) -> Headers:
     """RateLimit-Policy (q: quota, w: window in s) and RateLimit (r: remaining, t: seconds until more)."""
     window_s = decision.period_end_s - decision.period_start_s
     left_s = max(0, decision.period_end_s - int(time.time()))
-    policies = [f'"burst";q={decision.burst_limit};w=60']
-    states = [f'"burst";r={decision.burst_remaining};t={ceil(decision.burst_reset_ms / 1000)}']
+    policies: list[str] = []
+    states: list[str] = []
+    if decision.burst_limit >= 0:
+        policies.append(f'"burst";q={decision.burst_limit};w=60')
+        states.append(f'"burst";r={decision.burst_remaining};t={ceil(decision.burst_reset_ms / 1000)}')
     for name, limit, used in _quotas(decision):
         if limit >= 0:
             policies.append(f'"{name}";q={limit};w={window_s}')
             states.append(f'"{name}";r={max(0, limit - used)};t={left_s}')
+    if not policies:
+        return []
     return [
         (b"ratelimit-policy", ", ".join(policies).encode()),
         (b"ratelimit", ", ".join(states).encode()),

@@ -60,7 +60,7 @@ async def select_accounts(connection: Connection) -> list[AccountRow]:
     return [AccountRow(*row) for row in rows]
 
 
-async def bump_generation(connection: Connection, account_id: str) -> int | None:
+async def bump_generation(connection: Connection, account_id: str) -> int:
     """The account's next generation: gateways that hold an older one load their key record anew."""
     return await connection.fetchval(
         "update api.accounts set generation = generation + 1 where id = $1 returning generation", account_id
