@@ -40,20 +40,14 @@ PLANS: Final[Mapping[str, Limits]] = {
 DEFAULT_PLAN: Final = "free"
 
 
-def check_plan(plan: str) -> str:
-    """The plan's name; raises validation_error."""
+def check_terms(plan: str, overrides: Mapping[str, object]) -> Overrides:
+    """The overrides as a value; raises validation_error with every broken field in its details."""
+    broken = {f"overrides.{name}": why for name, cell in overrides.items() if (why := _broken(name, cell))}
     if plan not in PLANS:
-        known = ", ".join(PLANS)
-        raise Problem("validation_error", f"Unknown plan; known are {known}", {"plan": f"Must be one of {known}"})
-    return plan
-
-
-def read_overrides(cells: Mapping[str, int | None]) -> Overrides:
-    """Raises validation_error with every broken cell in its details."""
-    broken = {f"overrides.{name}": why for name, cell in cells.items() if (why := _broken(name, cell))}
+        broken["plan"] = f"Must be one of {', '.join(PLANS)}"
     if broken:
-        raise Problem("validation_error", "The overrides are not valid", {**broken})
-    return msgspec.convert(cells, Overrides)
+        raise Problem("validation_error", f"These fields are not valid: {', '.join(broken)}", {**broken})
+    return msgspec.convert(overrides, Overrides)
 
 
 def _broken(name: str, cell: object) -> str | None:

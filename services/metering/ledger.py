@@ -1,0 +1,139 @@
+"""The ledger in Postgres, schema `metering`: one function per statement, the connection first."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+import msgspec
+
+from services.metering.limits import DEFAULT_PLAN, Limits, Overrides, Period, limits_of
+from shared.postgres import Connection
+
+# The first number of our advisory locks, so that nobody else's are taken for them.
+_HAND_OVER_LOCK = 0x696E7601
+_OWNER_LOCK = 0x696E7602
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """An account's plan and what it may use; version 0 is one that the ledger does not know."""
+
+    plan: str = DEFAULT_PLAN
+    overrides: Overrides = Overrides()
+    version: int = 0
+
+    @property
+    def limits(self) -> Limits:
+        return limits_of(self.plan, self.overrides)
+
+
+class Used(msgspec.Struct, frozen=True):
+    api_calls: int
+    documents: int
+
+
+class UsageRow(msgspec.Struct, frozen=True, order=True):
+    account_id: str
+    metric: str
+    hour: datetime
+    amount: int
+
+
+async def select_account(connection: Connection, account_id: str) -> Account:
+    row = await connection.fetchrow(
+        "select plan, overrides, version from metering.accounts where account_id = $1", account_id
+    )
+    if row is None:
+        return Account()
+    return Account(plan=row[0], overrides=msgspec.json.decode(row[1], type=Overrides), version=row[2])
+
+
+async def upsert_account(
+    connection: Connection, account_id: str, *, plan: str, overrides: Overrides | None
+) -> Account:
+    """Overrides of None leave the account's as they are."""
+    row = await connection.fetchrow(
+        """
+        insert into metering.accounts as held (account_id, plan, overrides) values ($1, $2, coalesce($3::jsonb, '{}'))
+        on conflict on constraint accounts_pkey do update
+        set plan = excluded.plan, overrides = coalesce($3::jsonb, held.overrides),
+            version = held.version + 1, updated_at = now()
+        returning plan, overrides, version
+        """,
+        account_id,
+        plan,
+        None if overrides is None else msgspec.json.encode(overrides).decode(),
+    )
+    assert row is not None  # noqa: S101 - the statement always returns its row
+    return Account(plan=row[0], overrides=msgspec.json.decode(row[1], type=Overrides), version=row[2])
+
+
+async def select_used(connection: Connection, account_id: str, period: Period) -> Used:
+    row = await connection.fetchrow(
+        """
+        select coalesce(sum(amount) filter (where metric = 'api_calls'), 0)::bigint as api_calls,
+               coalesce(sum(amount) filter (where metric = 'documents'), 0)::bigint as documents
+        from metering.usage
+        where account_id = $1 and metric in ('api_calls', 'documents') and hour >= $2 and hour < $3
+        """,
+        account_id,
+        period.start,
+        period.end,
+    )
+    return Used(*row) if row else Used(0, 0)
+
+
+async def add_usage(connection: Connection, rows: Iterable[UsageRow]) -> None:
+    """Add each row's amount to what the ledger has; no two rows of a call are for the same sum."""
+    columns = [*zip(*(msgspec.structs.astuple(row) for row in sorted(rows)), strict=True)]
+    await connection.execute(
+        """
+        insert into metering.usage as held (account_id, metric, hour, amount)
+        select account_id, metric, hour, amount
+        from unnest($1::text [], $2::text [], $3::timestamptz [], $4::bigint [])
+            as given (account_id, metric, hour, amount)
+        on conflict on constraint usage_pkey do update set amount = held.amount + excluded.amount
+        """,
+        *columns,
+    )
+
+
+async def lock_hand_over(connection: Connection, shard: int) -> None:
+    """Hold the shard's hand-over until the transaction ends: nobody else reads its stream or seeds from it."""
+    await connection.execute("select pg_advisory_xact_lock($1, $2)", _HAND_OVER_LOCK, shard)
+
+
+async def try_own_shard(connection: Connection, shard: int) -> bool:
+    """Own the shard's stream until the connection ends; False when another process does."""
+    return await connection.fetchval("select pg_try_advisory_lock($1, $2)", _OWNER_LOCK, shard)
+
+
+async def select_fences(connection: Connection, shard: int, producers: Collection[str]) -> dict[str, int]:
+    rows = await connection.fetch(
+        "select producer, seq from metering.fences where shard = $1 and producer = any($2::text [])",
+        shard,
+        producers,
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def advance_fences(connection: Connection, shard: int, fences: dict[str, int]) -> None:
+    await connection.execute(
+        """
+        insert into metering.fences as held (producer, shard, seq)
+        select producer, $1, seq from unnest($2::text [], $3::bigint []) as given (producer, seq) order by producer
+        on conflict on constraint fences_pkey do update set seq = excluded.seq, updated_at = now()
+        where held.seq < excluded.seq
+        """,
+        shard,
+        list(fences),
+        list(fences.values()),
+    )
+
+
+async def delete_fences(connection: Connection, shard: int, *, before: datetime) -> None:
+    await connection.execute(
+        "delete from metering.fences where shard = $1 and updated_at < $2", shard, before
+    )
+
+
+async def is_migrated(connection: Connection) -> bool:
+    return await connection.fetchval("select to_regclass('metering.fences') is not null")

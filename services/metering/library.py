@@ -1,0 +1,74 @@
+"""The Redis Function library: its source, its revision, and keeping the newest one loaded, also in a new Redis."""
+
+import re
+from pathlib import Path
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from services.metering.stores import send
+
+NAME = "invouno_meter_v1"
+SEED_FUNCTION = "invouno_seed_v1"
+LIMITS_FUNCTION = "invouno_limits_v1"
+GENERATION_FUNCTION = "invouno_generation_v1"
+_REVISION = re.compile(rb"^-- revision (\d+)$", re.MULTILINE)
+
+
+class Library(msgspec.Struct, frozen=True):
+    source: bytes
+    revision: int
+
+
+def read_library() -> Library:
+    source = Path(__file__).with_name("admission.lua").read_bytes()
+    return Library(source, _revision(source))
+
+
+async def ensure_library(redis: Redis, library: Library) -> bool:
+    """Load the library unless Redis has this revision or a newer one; True when it was loaded.
+
+    So processes of two releases do not replace one another's: the newer stays, whoever looks last.
+    """
+    held = await revision_of(redis)
+    if held is not None and held >= library.revision:
+        return False
+    replace = () if held is None else ("REPLACE",)
+    try:
+        await send(redis, "FUNCTION LOAD", *replace, library.source)
+    except ResponseError as error:
+        if held is None and "already exists" in str(error):
+            return False  # another process came first; if its revision is older, the next look replaces it
+        raise
+    return True
+
+
+async def call_function(redis: Redis, name: str, key: str, *arguments: int) -> int:
+    """Call one of the library's functions on one key; a Redis without the library gets it first."""
+    try:
+        return await send(redis, "FCALL", name, 1, key, *arguments)
+    except ResponseError as error:
+        if not is_missing_function(error):
+            raise
+    await ensure_library(redis, read_library())
+    return await send(redis, "FCALL", name, 1, key, *arguments)
+
+
+def is_missing_function(error: ResponseError) -> bool:
+    return "Function not found" in str(error)
+
+
+async def revision_of(redis: Redis) -> int | None:
+    """The revision that Redis has loaded, None without the library."""
+    listed = await send(redis, "FUNCTION LIST", "LIBRARYNAME", NAME, "WITHCODE")
+    return (
+        _revision(dict(zip(listed[0][::2], listed[0][1::2], strict=True))[b"library_code"])
+        if listed
+        else None
+    )
+
+
+def _revision(source: bytes) -> int:
+    found = _REVISION.search(source)
+    return int(found[1]) if found else 0

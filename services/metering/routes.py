@@ -1,0 +1,136 @@
+"""The internal API: usage, admission, seeding and limits, for services that show the token; and the health checks."""
+
+import re
+from typing import Annotated, Any, TypedDict
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from services.metering.accounts import publish_generation, read_account, read_usage, set_plan
+from services.metering.admission import Admission, Ask
+from services.metering.http import json_answer, problem_answer, read_json
+from services.metering.ledger import Account, is_migrated
+from services.metering.library import revision_of
+from services.metering.limits import Limits, Overrides
+from services.metering.seeding import Seeder
+from services.metering.stores import ACQUIRE_TIMEOUT_S, STORE_ERRORS, Stores
+from shared.errors import Problem
+
+ITEMS_MAX = 1000
+_ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class State(TypedDict):
+    """What app.py builds for the routes."""
+
+    stores: Stores
+    seeder: Seeder
+    admission: Admission
+
+
+class AdmitBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    items: Annotated[tuple[Ask, ...], Meta(max_length=ITEMS_MAX)]
+
+
+class SeedBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``generation``: of the key records as the caller has just read them."""
+
+    generation: Annotated[int, Meta(ge=0, lt=2**53)] = 0
+
+
+class LimitsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    plan: str
+    overrides: dict[str, Any] = {}
+
+
+class LimitsAnswer(msgspec.Struct, frozen=True):
+    plan: str
+    overrides: Overrides
+    limits: Limits
+
+
+async def get_usage(request: Request[State]) -> Response:
+    account_id, stores = _account(request), request.state["stores"]
+    async with stores.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+        return json_answer(await read_usage(connection, stores.redis, account_id))
+
+
+async def post_admit(request: Request[State]) -> Response:
+    body = await read_json(request, AdmitBody)
+    return json_answer({"items": await request.state["admission"].admit(body.items)})
+
+
+async def post_seed(request: Request[State]) -> Response:
+    account_id = _account(request)
+    body = await read_json(request, SeedBody, default=SeedBody())
+    if body.generation:
+        await publish_generation(request.state["stores"].redis, account_id, body.generation)
+    await request.state["seeder"].seed(account_id)
+    return Response(status_code=204)
+
+
+async def get_limits(request: Request[State]) -> Response:
+    account_id = _account(request)
+    async with request.state["stores"].pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+        return json_answer(_shown(await read_account(connection, account_id)))
+
+
+async def put_limits(request: Request[State]) -> Response:
+    account_id, stores = _account(request), request.state["stores"]
+    body = await read_json(request, LimitsBody)
+    async with stores.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+        await set_plan(connection, stores.redis, account_id, body.plan, body.overrides)
+        return json_answer(_shown(await read_account(connection, account_id)))
+
+
+async def get_live(_: Request[State]) -> Response:
+    return json_answer({"status": "live"})
+
+
+async def get_ready(request: Request[State]) -> Response:
+    """Ready: both stores answer, the schema is there, and Redis has the functions."""
+    away = await _away(request.state["stores"])
+    if away:
+        sentence = f"Not ready: {', '.join(away)}"
+        return problem_answer(Problem("unavailable", sentence, {**away}, retry_after_s=1))
+    return json_answer({"status": "ready"})
+
+
+async def _away(stores: Stores) -> dict[str, str]:
+    away: dict[str, str] = {}
+    try:
+        async with stores.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+            if not await is_migrated(connection):
+                away["postgres"] = "The migrations of metering are missing"
+    except STORE_ERRORS as error:
+        away["postgres"] = type(error).__name__
+    try:
+        if await revision_of(stores.redis) is None:
+            away["redis"] = "The function library is missing"
+    except STORE_ERRORS as error:
+        away["redis"] = type(error).__name__
+    return away
+
+
+def _account(request: Request[State]) -> str:
+    account_id = request.path_params["account"]
+    if not _ACCOUNT.fullmatch(account_id):
+        raise Problem("not_found", "No account has an id of this form")
+    return account_id
+
+
+def _shown(account: Account) -> LimitsAnswer:
+    return LimitsAnswer(account.plan, account.overrides, account.limits)
+
+
+INTERNAL = [
+    Route("/usage/{account}", get_usage),
+    Route("/admit", post_admit, methods=["POST"]),
+    Route("/accounts/{account}/seed", post_seed, methods=["POST"]),
+    Route("/accounts/{account}/limits", get_limits),
+    Route("/accounts/{account}/limits", put_limits, methods=["PUT"]),
+]
+HEALTH = [Route("/health/live", get_live), Route("/health/ready", get_ready)]
