@@ -52,22 +52,20 @@ class DemoError(Exception):
 
 
 class Demo(msgspec.Struct, frozen=True, kw_only=True):
-    """``pdf`` is the path of the document that the first start made."""
+    """``pdf`` is the path of the document that the first start made; what is not there yet is empty."""
 
-    url: str
-    key: str
-    account: str
-    pdf: str
+    url: str = ""
+    key: str = ""
+    account: str = ""
+    pdf: str = ""
 
 
 VARIABLES = {"url": "INVOUNO_URL", "key": "INVOUNO_KEY", "account": "INVOUNO_ACCOUNT", "pdf": "INVOUNO_PDF"}
 
 
-def read_demo(path: Path) -> Demo | None:
-    """What an earlier start has kept; None before the first."""
-    if not path.exists():
-        return None
-    kept = parse(path.read_text())
+def read_demo(path: Path) -> Demo:
+    """What an earlier start has kept."""
+    kept = parse(path.read_text()) if path.exists() else {}
     return Demo(**{field: kept.get(variable, "") for field, variable in VARIABLES.items()})
 
 
@@ -83,16 +81,20 @@ def still_works(gateway: httpx.Client, key: str) -> bool:
     return bool(key) and gateway.get("/v1/documents", headers=_bearer(key)).status_code != UNAUTHORIZED
 
 
-def new_demo(account: str) -> tuple[str, str]:
-    """The account, made when ``account`` is empty or gone, and a new key of it. Raises DemoError."""
-    if account:
+def with_new_key(demo: Demo) -> Demo:
+    """A new key for the demo's account, or for a new account where there is none (any more). Raises DemoError."""
+    if demo.account:
         try:
-            return account, _invouno("keys", "create", "--account", account)["key"]
+            return msgspec.structs.replace(demo, key=_new_key(demo.account))
         except DemoError:
             print("The demo account is gone; making a new one.", flush=True)
     options = (part for name, value in ACCOUNT.items() for part in (f"--{name}", value))
     account = _invouno("accounts", "create", *options)["id"]
-    return account, _invouno("keys", "create", "--account", account)["key"]
+    return Demo(url=demo.url, key=_new_key(account), account=account)
+
+
+def _new_key(account: str) -> str:
+    return _invouno("keys", "create", "--account", account)["key"]
 
 
 def do_main_job(gateway: httpx.Client, key: str, folder: Path) -> str:

@@ -10,9 +10,10 @@ import time
 from pathlib import Path
 
 import httpx2 as httpx
+import msgspec
 
 from cli.migrate import MigrationError, migrate
-from deploy.local.demo import Demo, DemoError, do_main_job, new_demo, read_demo, still_works, write_demo
+from deploy.local.demo import Demo, DemoError, do_main_job, read_demo, still_works, with_new_key, write_demo
 
 DATA = Path(__file__).resolve().parents[2] / ".data"
 READY_WITHIN_S = 60.0
@@ -61,14 +62,13 @@ def wait_until_ready(gateway: httpx.Client) -> None:
 
 
 def provide_demo(gateway: httpx.Client, address: str) -> Demo:
-    """Yesterday's demo account with a key that works, or a new one that has done the main job once."""
-    kept = read_demo(DATA / "demo.env")
-    if kept is not None and still_works(gateway, kept.key):
-        demo = Demo(url=address, key=kept.key, account=kept.account, pdf=kept.pdf)
-    else:
-        account, key = new_demo(kept.account if kept else "")
-        demo = Demo(url=address, key=key, account=account, pdf=do_main_job(gateway, key, DATA / "demo"))
-    if demo != kept:
+    """Yesterday's demo account with a key that works, or a new one, that has done the main job once."""
+    demo = msgspec.structs.replace(read_demo(DATA / "demo.env"), url=address)
+    if not still_works(gateway, demo.key):
+        demo = with_new_key(demo)
+    write_demo(DATA / "demo.env", demo)
+    if not demo.pdf:
+        demo = msgspec.structs.replace(demo, pdf=do_main_job(gateway, demo.key, DATA / "demo"))
         write_demo(DATA / "demo.env", demo)
     return demo
 

@@ -25,9 +25,11 @@ class Message(Protocol):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """The part of a service's JSON line that decides whether it is shown."""
+    """The part of a service's JSON line that a person at the terminal is shown, when it is loud."""
 
     level: str = ""
+    event: str = ""
+    exception: str = ""
 
 
 class LogFiles:
@@ -52,8 +54,13 @@ class LogFiles:
         stopped = STOPPED.match(line) if message.name == "system" else None
         if stopped and not self._first_stopped:
             self._first_stopped = stopped[1]
-        if _is_loud(line):
-            print(f"{message.name}: {line}", file=sys.stderr, flush=True)
+        alarm = _alarm(line)
+        if alarm:
+            print(
+                f"{message.name}: {alarm} (see {self._folder / message.name}.log)",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def explain_end(self) -> None:
         """Say which part ended first, and its last words; the guide has spoken already."""
@@ -75,8 +82,9 @@ class LogFiles:
         return self._files[name]
 
 
-def _is_loud(line: str) -> bool:
+def _alarm(line: str) -> str:
     try:
-        return msgspec.json.decode(line, type=Line).level in LOUD_LEVELS
+        said = msgspec.json.decode(line, type=Line)
     except msgspec.DecodeError:
-        return False
+        return ""
+    return " ".join((said.event, *said.exception.splitlines()[-1:])) if said.level in LOUD_LEVELS else ""

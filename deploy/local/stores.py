@@ -33,6 +33,7 @@ def throwaway_stores() -> Generator[StoreUrls]:
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="invouno-stores-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        folder.chmod(0o711)  # What lies in it is closed; through it the stores' user reaches what is its own.
         stores = [make(folder, durable=False) for make in (postgres_store, valkey_store)]
         for store in stores:
             stack.enter_context(started(store, folder))
