@@ -36,7 +36,7 @@ async def read(store: ObjectStore, path: str) -> tuple[int, AsyncIterator[bytes]
     return found.meta["size"], _chunks(found)
 
 
-async def _chunks(found: obstore.GetResult) -> AsyncIterator[bytes]:
+async def _chunks(found: "obstore.GetResult") -> AsyncIterator[bytes]:
     async for chunk in found.stream():
         yield bytes(chunk)
 

@@ -3,6 +3,7 @@
 TEST_DATABASE_URL (of a user who may create databases) and TEST_REDIS_URL replace the embedded stores.
 """
 
+import asyncio
 import itertools
 import os
 import signal
@@ -18,6 +19,7 @@ from redis import Redis
 
 from cli.migrate import migrate
 from deploy.local.stores import StoreUrls, throwaway_stores
+from product import Product, Urls, running_product
 
 TEMPLATE = "invouno_template"
 _names = itertools.count(1)
@@ -89,3 +91,21 @@ async def _execute(url: str, statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+@pytest.fixture(scope="session")
+def product(
+    stores: StoreUrls, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Product]:
+    """All three services as processes, on a database of their own, once for the whole run."""
+    name = f"invouno_product_{os.getpid()}"
+    asyncio.run(_execute(stores.database, f"create database {name} template {template_database}"))
+    folder = tmp_path_factory.mktemp("product")
+    urls = Urls(
+        database_named(stores.database, name),
+        database_named(stores.redis, "0"),
+        (folder / "objects").as_uri(),
+    )
+    with running_product(urls, folder) as running:
+        yield running
+    asyncio.run(_execute(stores.database, f"drop database {name} with (force)"))
