@@ -8,6 +8,12 @@ import sys
 from pathlib import Path
 
 STORE_USER = "nobody"
+# The last of them lets access(2), by which PostgreSQL looks for its own files, respect the capability.
+THROUGH_CLOSED_FOLDERS = (
+    "--inh-caps=-all,+dac_override",
+    "--ambient-caps=-all,+dac_override",
+    "--securebits=+no_setuid_fixup",
+)
 
 
 class PrivilegeError(Exception):
@@ -26,15 +32,14 @@ def unprivileged(argv: tuple[str, ...], *, paths: tuple[Path, ...]) -> tuple[str
         message = "PostgreSQL does not run as root, and `setpriv` (util-linux) is missing."
         raise PrivilegeError(f"{message} Run this as an ordinary user, or set DATABASE_URL and REDIS_URL.")
     user = pwd.getpwnam(STORE_USER)
-    caps = ("-all",) if all(_open_to_others(path) for path in paths) else ("-all,+dac_override",)
+    caps = () if all(_open_to_others(path) for path in paths) else THROUGH_CLOSED_FOLDERS
     return (
         "setpriv",
         f"--reuid={user.pw_uid}",
         f"--regid={user.pw_gid}",
         "--clear-groups",
         "--no-new-privs",
-        *(f"--inh-caps={cap}" for cap in caps),
-        *(f"--ambient-caps={cap}" for cap in caps),
+        *caps,
         "--",
         *argv,
     )
