@@ -15,11 +15,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from product import Product, Urls, running_product
 from redis import Redis
 
 from cli.migrate import migrate
 from deploy.local.stores import StoreUrls, throwaway_stores
-from product import Product, Urls, running_product
 
 TEMPLATE = "invouno_template"
 _names = itertools.count(1)

@@ -1,4 +1,4 @@
-"""The product as its callers meet it: the three services as real processes on stores of their own, and accounts on it."""
+"""The product as its callers meet it: three services as real processes on stores of their own, and accounts on it."""
 
 import asyncio
 import os

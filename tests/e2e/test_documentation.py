@@ -1,0 +1,69 @@
+"""Every request of the API's page, sent as it stands; only the host, the key and the ids are changed."""
+
+from pathlib import Path
+
+import httpx2
+import pytest
+from documented import Request, documented_requests
+from product import Product
+
+PAGE = Path(__file__).parents[2] / "docs" / "api.md"
+REQUESTS = documented_requests(PAGE.read_text())
+HOST = "https://invouno.com"
+KEYS = ("pk_live_your_api_key_here", "YOUR_API_KEY")
+NAMES = [f"{request.method} {request.url.removeprefix(HOST)}" for request in REQUESTS]
+
+
+@pytest.fixture(scope="module")
+def key(product: Product) -> str:
+    return product.key(product.account("--plan", "growth"))
+
+
+def test_the_page_shows_every_documented_route() -> None:
+    paths = {(request.method, httpx2.URL(request.url).path) for request in REQUESTS}
+    assert paths >= {
+        ("GET", "/v1/documents"),
+        ("POST", "/v1/documents"),
+        ("GET", "/v1/documents/doc_abc123"),
+        ("PUT", "/v1/documents/doc_abc123"),
+        ("DELETE", "/v1/documents/doc_abc123"),
+        ("GET", "/v1/documents/doc_abc123/pdf"),
+        ("GET", "/v1/clients"),
+        ("POST", "/v1/clients"),
+        ("GET", "/v1/usage"),
+        ("GET", "/v1/templates"),
+    }
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=NAMES)
+def test_a_documented_request_works_as_it_stands(
+    product: Product, key: str, request_: Request, tmp_path: Path
+) -> None:
+    with product.caller(key=key) as caller:
+        ids = _made(caller)
+    answer = _send(product, key, ids, request_)
+    assert answer.status_code == (201 if request_.method == "POST" else 200), answer.text
+    if request_.output is not None:
+        saved = tmp_path / request_.output
+        saved.write_bytes(answer.content)
+        assert saved.read_bytes().startswith(b"%PDF-")
+
+
+def _made(caller: httpx2.Client) -> dict[str, str]:
+    client = caller.post("/v1/clients", json={"name": "Acme Corp"}).json()["id"]
+    draft = {"type": "invoice", "client_id": client, "items": [{"title": "Work", "quantity": 1, "rate": 100}]}
+    document = caller.post("/v1/documents", json=draft).json()["id"]
+    return {"cl_abc123": client, "doc_abc123": document}
+
+
+def _send(product: Product, key: str, ids: dict[str, str], request: Request) -> httpx2.Response:
+    replaced = {HOST: product.gateway, **dict.fromkeys(KEYS, key), **ids}
+
+    def changed(text: str) -> str:
+        for documented, real in replaced.items():
+            text = text.replace(documented, real)
+        return text
+
+    body = None if request.body is None else changed(request.body.decode()).encode()
+    headers = [(name, changed(value)) for name, value in request.headers]
+    return httpx2.request(request.method, changed(request.url), headers=headers, content=body, timeout=60)
