@@ -40,6 +40,9 @@ def main() -> int:
     except (StoreError, BrowserError, PrivilegeError) as error:
         print(error, file=sys.stderr)
         return 1
+    except PermissionError as error:
+        print(f"{error}. Was {DATA} made by another user? Run as that one, or move it away.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return STOPPED_BY_SIGNAL[0]
 

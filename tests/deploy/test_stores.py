@@ -88,7 +88,7 @@ def test_no_store_runs_as_root_and_no_password_is_on_a_command_line(closed_folde
 
 
 def test_a_store_ends_when_its_runner_is_killed(closed_folder: Path) -> None:
-    with subprocess.Popen(  # noqa: S603 - this test's own program
+    with subprocess.Popen(
         (sys.executable, "-c", RUNNER, str(closed_folder)), stdout=subprocess.PIPE, text=True
     ) as runner:
         assert runner.stdout is not None
@@ -105,7 +105,7 @@ def test_a_store_that_nobody_ended_is_ended_by_the_next_start(
     closed_folder: Path, make: Callable[[Path], Store], pid_file: str
 ) -> None:
     store = make(closed_folder)
-    with subprocess.Popen(store.argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as left:  # noqa: S603
+    with subprocess.Popen(store.argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as left:
         wait_until_ready(store, timeout_s=10)
         assert (closed_folder / pid_file).exists()
         with started(make(closed_folder), closed_folder):
