@@ -68,8 +68,8 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         size_max=settings.database_connections_max,
         statement_timeout_s=STATEMENT_TIMEOUT_S,
     )
-    meter = open_redis(settings.meter_redis_url or settings.redis_url, timeout_s=METER_TIMEOUT_S)
-    queue = open_queue(settings.queue_redis_url or settings.redis_url)
+    meter = open_redis(settings.meter_url, timeout_s=METER_TIMEOUT_S)
+    queue = open_queue(settings.queue_url)
     metering = open_metering(settings.metering_url, settings.service_token)
     rendered = Pdfs(queue, open_store(settings.object_store_url), wait_s=settings.pdf_wait_s)
     background = [asyncio.create_task(rendered.listen()), asyncio.create_task(expire_idempotency(pool))]

@@ -4,7 +4,7 @@ import os
 
 import msgspec
 
-from shared.settings import read_settings
+from shared.settings import SettingsError, read_settings
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +33,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
 
+    @property
+    def meter_url(self) -> str:
+        return self.meter_redis_url or self.redis_url
+
+    @property
+    def queue_url(self) -> str:
+        return self.queue_redis_url or self.redis_url
+
 
 def load_settings() -> Settings:
     """Raises SettingsError, which names the variable."""
-    return read_settings(Settings, os.environ)
+    settings = read_settings(Settings, os.environ)
+    if not (settings.meter_url and settings.queue_url):
+        raise SettingsError("Set REDIS_URL, or both QUEUE_REDIS_URL and METER_REDIS_URL")
+    return settings
