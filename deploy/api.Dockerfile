@@ -1,4 +1,4 @@
-# The gateway, and `invouno`, the operator's command, with the migrations of both services.
+# The gateway, and `invouno`, the operator's command, which reaches into metering too and migrates both services.
 # Debian rather than Alpine: the wheels are built for glibc. Trixie: the stable release, and the newest Python image.
 FROM python:3.13-slim-trixie AS packages
 COPY requirements/api.txt /requirements.txt
@@ -16,7 +16,7 @@ COPY deploy/health.py deploy/health.py
 COPY shared shared
 COPY cli cli
 COPY services/__init__.py services/__init__.py
-COPY services/metering/migrations services/metering/migrations
+COPY services/metering services/metering
 COPY services/api services/api
 RUN python -m compileall -q /app
 USER 10001:10001

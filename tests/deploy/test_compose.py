@@ -2,9 +2,11 @@
 
 import re
 import subprocess
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
@@ -55,6 +57,19 @@ def test_no_secret_stands_in_the_compose_file() -> None:
 def test_every_variable_of_the_compose_file_is_in_the_example() -> None:
     used = set(re.findall(r"(?<!\$)\$\{(\w+)", TEXT))
     assert used <= set(re.findall(r"^#?(\w+)=", EXAMPLE, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_setting_of_a_service_is_in_the_example_and_reaches_its_container(name: str) -> None:
+    settings = import_module(f"services.{name}.settings").Settings
+    known = {field.name.upper() for field in msgspec.structs.fields(settings)}
+    assert known <= set(re.findall(r"^#?(\w+)=", EXAMPLE, re.MULTILINE))
+    dockerfile = (ROOT / SERVICES[name]["build"]["dockerfile"]).read_text()
+    in_image = set(
+        re.findall(r"(\w+)=\S", "".join(re.findall(r"^ENV (?:.*\\\n)*.*$", dockerfile, re.MULTILINE)))
+    )
+    given = SERVICES[name]["environment"].keys() | in_image
+    assert known - given <= {"QUEUE_REDIS_URL", "METER_REDIS_URL"}
 
 
 def test_every_image_is_pinned_and_none_is_abandoned() -> None:
