@@ -5,6 +5,9 @@ import sys
 
 import structlog
 
+# Libraries that tell of every call at INFO.
+CHATTY = ("httpx2",)
+
 
 def configure_logging(service: str, level: str = "INFO") -> None:
     """Log in one form from our code and the libraries': a JSON object a line, with time, level and service."""
@@ -33,4 +36,6 @@ def configure_logging(service: str, level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     structlog.contextvars.bind_contextvars(service=service)

@@ -1,8 +1,10 @@
 """The gateway's settings, read once from the environment."""
 
 import os
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from shared.settings import SettingsError, read_settings
 
@@ -24,13 +26,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The metering service."""
     host: str = "127.0.0.1"
     """The address to listen on."""
-    port: int = 8080
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     """The port to listen on."""
-    database_connections_max: int = 20
+    database_connections_max: Annotated[int, Meta(ge=1)] = 20
     """Connections to PostgreSQL that one gateway process may hold."""
-    pdf_wait_s: float = 40.0
+    pdf_wait_s: Annotated[float, Meta(gt=0)] = 40.0
     """How long a caller waits for a PDF before it is told render_timeout, in seconds."""
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
 
     @property
