@@ -1,0 +1,5 @@
+"""`python -m services.renderer`: one worker."""
+
+from services.renderer.worker import main
+
+main()

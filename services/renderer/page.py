@@ -1,0 +1,162 @@
+"""What a document says, as text in reading order: the whole of what a template may use. Pure; no look, no HTML."""
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+from babel import Locale
+
+from services.renderer.amounts import RATE_DECIMALS_MAX, Money, day, money, number
+from services.renderer.kinds import KINDS, STAMPS, Kind
+from shared.messages import Party, RenderJob
+
+LANGUAGE = "en"
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
+
+
+class Row(msgspec.Struct, frozen=True):
+    label: str
+    value: str
+
+
+class Address(msgspec.Struct, frozen=True):
+    """A party under its heading; ``lines`` holds no empty ones."""
+
+    heading: str
+    name: str
+    lines: tuple[str, ...]
+
+
+class Line(msgspec.Struct, frozen=True):
+    title: str
+    description: str
+    quantity: str
+    rate: str
+    amount: str
+
+
+class DocumentPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A document in words. ``stamp`` lies across each page, ``badge`` beside the title; either may be empty.
+
+    ``facts`` are the number and the dates, ``sums`` what stands above the total.
+    """
+
+    language: str
+    direction: str
+    title: str
+    number: str
+    footer: str
+    file_title: str
+    author: str
+    subject: str
+    stamp: str
+    badge: str
+    badge_kind: str
+    seller: Address
+    client: Address
+    ship_to: Address | None
+    facts: tuple[Row, ...]
+    lines: tuple[Line, ...]
+    sums: tuple[Row, ...]
+    total: Row
+    notes: str
+
+
+def document_page(job: RenderJob) -> DocumentPage:
+    """Raises KeyError for a type that has no words here."""
+    kind = KINDS[job.type]
+    locale = Locale.parse(LANGUAGE)
+    badge_kind = _badge_kind(kind, job.status)
+    client = _address(kind.client, job.client)
+    return DocumentPage(
+        language=LANGUAGE,
+        direction=locale.text_direction,
+        title=kind.title,
+        number=_clean(job.number or ""),
+        footer=_clean(job.number or f"{kind.title} (draft)"),
+        file_title=" ".join(filter(None, (kind.title, _clean(job.number or "(draft)")))),
+        author=_clean(job.seller.name),
+        subject=f"{kind.title} for {client.name}, {day(locale, job.issued_date)}",
+        stamp=STAMPS.get(job.status, ""),
+        badge={"paid": kind.paid, "overdue": kind.overdue}.get(badge_kind, ""),
+        badge_kind=badge_kind,
+        seller=_address("From", job.seller),
+        client=client,
+        ship_to=_ship_to(kind, job.seller),
+        facts=tuple(_facts(job, kind, locale)),
+        lines=tuple(_lines(job, locale)),
+        sums=tuple(_sums(job, locale)),
+        total=Row(kind.total, _amount(job, locale)(job.total)),
+        notes=_clean(job.notes),
+    )
+
+
+def _badge_kind(kind: Kind, status: str) -> str:
+    if status in STAMPS:
+        return ""
+    return "paid" if kind.always_paid or status == "paid" else status if status == "overdue" else ""
+
+
+def _facts(job: RenderJob, kind: Kind, locale: Locale) -> Iterator[Row]:
+    if job.number:
+        yield Row("Number", _clean(job.number))
+    yield Row(kind.issued, day(locale, job.issued_date))
+    if job.due_date and kind.due:
+        yield Row(kind.due, day(locale, job.due_date))
+
+
+def _lines(job: RenderJob, locale: Locale) -> Iterator[Line]:
+    amount, quantity = _amount(job, locale), number(locale)
+    rate = money(
+        locale, job.currency, decimals_min=job.exponent, decimals_max=max(job.exponent, RATE_DECIMALS_MAX)
+    )
+    for line in job.items:
+        yield Line(
+            title=_clean(line.title),
+            description=_clean(line.description),
+            quantity=quantity(line.quantity),
+            rate=rate(line.rate),
+            amount=amount(line.amount),
+        )
+
+
+def _sums(job: RenderJob, locale: Locale) -> Iterator[Row]:
+    amount = _amount(job, locale)
+    yield Row("Subtotal", amount(job.subtotal))
+    if job.tax_rate:
+        yield Row(f"Tax ({number(locale)(job.tax_rate)}%)", amount(job.tax_amount))
+
+
+def _amount(job: RenderJob, locale: Locale) -> Money:
+    return money(locale, job.currency, decimals_min=job.exponent, decimals_max=job.exponent)
+
+
+def _address(heading: str, party: Party) -> Address:
+    contact = (party.email, party.phone, party.tax_id and f"Tax ID: {party.tax_id}")
+    company = party.company if party.company != party.name else ""
+    return _written(heading, party.name, (company, *_place(party), *contact))
+
+
+def _ship_to(kind: Kind, buyer: Party) -> Address | None:
+    if not kind.ship_to:
+        return None
+    company = buyer.company if buyer.company != buyer.name else ""
+    return _written(kind.ship_to, buyer.name, (company, *_place(buyer)))
+
+
+def _place(party: Party) -> tuple[str, ...]:
+    """With a region as Americans write it, without one as Europeans do."""
+    if party.region:
+        town = ", ".join(filter(None, (party.city, f"{party.region} {party.postal_code}".strip())))
+    else:
+        town = f"{party.postal_code} {party.city}".strip()
+    return (party.address_line1, party.address_line2, town, party.country)
+
+
+def _written(heading: str, name: str, lines: tuple[str, ...]) -> Address:
+    return Address(heading, _clean(name), tuple(filter(None, map(_clean, lines))))
+
+
+def _clean(text: str) -> str:
+    """Without what no font draws and no metadata may hold (XML 1.0, Char); line breaks and tabs stay."""
+    return UNPRINTABLE.sub("", text).strip()

@@ -1,0 +1,77 @@
+"""The job as a sentence: decode it, see whether the PDF is there, fill, print, finish, put, report."""
+
+import asyncio
+from dataclasses import dataclass
+
+import msgspec
+import obstore
+import structlog
+from jinja2 import Environment, TemplateError
+from obstore.exceptions import BaseError as StoreError
+from obstore.store import ObjectStore
+
+from services.renderer.chromium import Chromium, PrintError
+from services.renderer.fill import fill
+from services.renderer.finish import finish
+from services.renderer.page import document_page
+from shared.messages import RenderJob
+from shared.objects import put_once
+from shared.queue import RENDER_TIMEOUT_S, RENDER_TRIES_MAX
+
+# Sooner than the queue's own limit, so that it is this code which gives up, and says so.
+DEADLINE_S = RENDER_TIMEOUT_S - 1
+
+MALFORMED = "The render job could not be read"
+UNFILLABLE = "The document could not be put into its template"
+UNPRINTABLE = "The document could not be printed"
+UNSTORABLE = "The PDF could not be stored"
+TOO_SLOW = "The document took too long to print"
+GIVEN_UP = "The document ended the renderer each time it was tried"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Renderer:
+    templates: Environment
+    chromium: Chromium
+    store: ObjectStore
+
+    async def render(self, path: str, payload: bytes, *, job_try: int) -> str:
+        """Empty when the PDF lies at ``path``, else why it never will, in a sentence for the caller."""
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                if await _exists(self.store, path):
+                    return ""
+                if job_try > RENDER_TRIES_MAX:
+                    return GIVEN_UP
+                await put_once(self.store, path, await self._pdf(payload))
+        except tuple(REASONS) as error:
+            log.warning("render failed", path=path, exc_info=error)
+            return next(reason for kind, reason in REASONS.items() if isinstance(error, kind))
+        return ""
+
+    async def _pdf(self, payload: bytes) -> bytes:
+        job = msgspec.msgpack.decode(payload, type=RenderJob)
+        page = document_page(job)
+        printed = await self.chromium.print(fill(self.templates, job.template, page))
+        return finish(printed, page, job.updated_at)
+
+
+# The first kind that fits is the reason.
+REASONS: dict[type[Exception], str] = {
+    msgspec.MsgspecError: MALFORMED,
+    PrintError: UNPRINTABLE,
+    TimeoutError: TOO_SLOW,
+    StoreError: UNSTORABLE,
+    OSError: UNSTORABLE,
+    TemplateError: UNFILLABLE,
+}
+
+
+async def _exists(store: ObjectStore, path: str) -> bool:
+    try:
+        await obstore.head_async(store, path)
+    except FileNotFoundError:
+        return False
+    return True

@@ -1,0 +1,154 @@
+"""The composition root: an arq worker that renders jobs from the queue and tells who waits when each is done.
+
+It outlives its Redis: what breaks there costs a pause, never the process.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from typing import Any
+
+import msgspec
+import structlog
+from arq.connections import RedisSettings
+from arq.worker import Worker, func
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from services.renderer.chromium import PrintError, open_chromium
+from services.renderer.fill import template_environment
+from services.renderer.render import MALFORMED, Renderer
+from services.renderer.settings import Settings, load_settings
+from shared.log import configure_logging
+from shared.messages import RENDER_DONE_CHANNEL, RENDER_FUNCTION, RENDER_QUEUE, RenderDone
+from shared.objects import open_store
+from shared.queue import RENDER_TIMEOUT_S, decode_job, encode_job, redis_settings
+
+# An arq worker looks for jobs this often; longer would cap a worker's rate, shorter costs an idle one its CPU.
+POLL_DELAY_S = 0.02
+# Beyond what prints, so that the next document is already here when a browser becomes free.
+JOBS_AHEAD = 1
+# Never reached: arq would fail such a job without a word to who waits for it. `Renderer` counts the tries.
+ARQ_TRIES_MAX = 1000
+BROKEN = "The document met a defect of the renderer"
+REDIS_PAUSE_S_MAX = 10.0
+
+log = structlog.get_logger()
+
+
+def main() -> None:
+    settings = load_settings()
+    configure_logging("renderer", settings.log_level)
+    logging.getLogger("arq").setLevel(logging.WARNING)  # It would log each job's bytes.
+    asyncio.run(run(settings))
+
+
+async def run(settings: Settings) -> None:
+    """Until SIGTERM or SIGINT; what is under way then is finished."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    async with open_chromium(
+        path=settings.chromium_path,
+        sandbox=_sandbox(settings),
+        pages=settings.renderer_pages,
+        prints_max=settings.renderer_prints_max,
+    ) as chromium:
+        with contextlib.suppress(PrintError):  # The first job tries again, and reports it.
+            await chromium.warm()
+        renderer = Renderer(template_environment(), chromium, open_store(settings.object_store_url))
+        await _serve(settings, renderer, stopping)
+
+
+async def _serve(settings: Settings, renderer: Renderer, stopping: asyncio.Event) -> None:
+    """One arq worker after another, since an arq worker ends when its Redis does."""
+    pause_s = 0.5
+    while not stopping.is_set():
+        worker = new_worker(settings, renderer)
+        started = asyncio.get_running_loop().time()
+        await run_until(worker, stopping)
+        if asyncio.get_running_loop().time() - started > REDIS_PAUSE_S_MAX:
+            pause_s = 0.5
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), pause_s)
+        pause_s = min(pause_s * 2, REDIS_PAUSE_S_MAX)
+
+
+def new_worker(settings: Settings, renderer: Renderer) -> Worker:
+    return Worker(
+        functions=[func(render, name=RENDER_FUNCTION)],
+        queue_name=RENDER_QUEUE,
+        redis_settings=_patient(redis_settings(settings.queue_url)),
+        ctx={"renderer": renderer},
+        after_job_end=report,
+        handle_signals=False,
+        job_completion_wait=RENDER_TIMEOUT_S,
+        max_jobs=settings.renderer_pages + JOBS_AHEAD,
+        job_timeout=RENDER_TIMEOUT_S,
+        keep_result=0,
+        poll_delay=POLL_DELAY_S,
+        max_tries=ARQ_TRIES_MAX,
+        job_serializer=encode_job,
+        job_deserializer=_decode_job,
+    )
+
+
+async def run_until(worker: Worker, stopping: asyncio.Event) -> None:
+    """Serve the queue until ``stopping`` or until Redis is lost; what is under way is finished either way."""
+    serving = asyncio.create_task(worker.async_run())
+    stop = asyncio.create_task(stopping.wait())
+    await asyncio.wait((serving, stop), return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if not serving.done():
+        worker.handle_sig_wait_for_completion(signal.SIGTERM)
+        await asyncio.wait((serving,))
+    elif worker.tasks:
+        await asyncio.wait(worker.tasks.values(), timeout=RENDER_TIMEOUT_S)
+    if not serving.cancelled() and (error := serving.exception()):
+        log.warning("queue lost", exc_info=error)
+    with contextlib.suppress(RedisError, OSError):
+        await worker.close()
+
+
+async def render(ctx: dict[str, Any], path: str = "", payload: bytes = b"") -> None:
+    """The function that arq calls; the job's id is the render key, and its outcome stays in ``ctx``."""
+    renderer: Renderer = ctx["renderer"]
+    try:
+        ctx["error"] = await renderer.render(path, payload, job_try=ctx["job_try"]) if path else MALFORMED
+    except Exception:
+        log.exception("render broke", path=path)
+        ctx["error"] = BROKEN
+
+
+async def report(ctx: dict[str, Any]) -> None:
+    """Tell who waits, after the job has left the queue, so that whoever asks from now on makes a new one.
+
+    A job that was cancelled has no outcome: it is taken up again.
+    """
+    if "error" in ctx:
+        done = RenderDone(key=ctx["job_id"], error=ctx["error"])
+        await ctx["redis"].publish(RENDER_DONE_CHANNEL, msgspec.msgpack.encode(done))
+
+
+def _decode_job(data: bytes) -> dict[str, Any]:
+    """A job that cannot be read becomes one without a document, so that it too is reported."""
+    try:
+        return decode_job(data)
+    except msgspec.MsgspecError:
+        return {"t": 1, "f": RENDER_FUNCTION, "a": (), "k": {}, "et": 0}
+
+
+def _patient(settings: RedisSettings) -> RedisSettings:
+    """A connection that is lost for a moment, as in a restart or failover, is had again without a word."""
+    settings.retry = Retry(ExponentialBackoff(cap=1, base=0.05), retries=6)
+    settings.retry_on_error = [RedisConnectionError, RedisTimeoutError]
+    return settings
+
+
+def _sandbox(settings: Settings) -> bool:
+    return os.geteuid() != 0 if settings.chromium_sandbox is None else settings.chromium_sandbox
