@@ -1,14 +1,15 @@
 """One way to reach PostgreSQL: a bounded pool that opens lazily, so that a service starts before its database."""
 
-from typing import TypeAlias
+from typing import TypeAlias, Union
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+Connection: TypeAlias = Union["asyncpg.Connection[asyncpg.Record]", "PoolConnectionProxy[asyncpg.Record]"]
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 CONNECT_TIMEOUT_S = 5.0
+ACQUIRE_TIMEOUT_S = 5.0  # for a connection of a pool that is all in use: then it is overloaded, and says so
 
 
 async def open_pool(url: str, *, size_max: int, statement_timeout_s: float) -> Pool:

@@ -12,7 +12,7 @@ from starlette.types import Scope
 from services.api.http import header
 from services.api.store.keys import Principal, select_principal
 from shared.errors import Problem
-from shared.postgres import Pool
+from shared.postgres import ACQUIRE_TIMEOUT_S, Connection, Pool
 
 PREFIX = "pk_live_"
 SCOPES = ("documents:read", "documents:write", "clients:read", "clients:write", "usage:read")
@@ -79,14 +79,13 @@ class Keys:
         self._pool = pool
         self._cached: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
 
-    async def principal(self, key: str, *, fresh: bool = False) -> Principal:
-        """Who the key stands for; ``fresh`` asks the database even so. Raises unauthorized."""
-        key_hash = hash_key(key)
-        found = None if fresh else self._remembered(key_hash)
+    async def principal(self, key: str) -> Principal:
+        """Who the key stands for; raises unauthorized."""
+        found = self._remembered(hash_key(key))
         if found is None:
             if not is_well_formed(key):
                 raise _malformed()
-            found = await self._load(key_hash)
+            found = await self.reloaded(key)
         if found.expires_at is not None and found.expires_at <= datetime.now(UTC):
             raise unauthorized("The API key has expired")
         return found
@@ -95,9 +94,14 @@ class Keys:
         entry = self._cached.get(key_hash)
         return entry[1] if entry is not None and entry[0] > time.monotonic() else None
 
-    async def _load(self, key_hash: bytes) -> Principal:
-        async with self._pool.acquire() as connection:
+    async def reloaded(self, key: str, connection: Connection | None = None) -> Principal:
+        """Who the key stands for by the database, asked over ``connection`` if one is held; raises unauthorized."""
+        key_hash = hash_key(key)
+        if connection is not None:
             found = await select_principal(connection, key_hash)
+        else:
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as own:
+                found = await select_principal(own, key_hash)
         if found is None:
             self._cached.pop(key_hash, None)
             raise unauthorized("The API key is unknown, expired or revoked")

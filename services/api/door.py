@@ -1,6 +1,7 @@
 """The way of every request: authenticate, read, admit, handle, answer; what is refused is refused here, in JSON."""
 
 import secrets
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 import asyncpg
@@ -25,6 +26,7 @@ from services.api.limits import limit_headers, refusal
 from services.api.problems import internal_error, problem_answer, service_unavailable, status_of
 from services.api.store.keys import Principal
 from shared.errors import Problem
+from shared.postgres import Connection
 
 ADMIT_ATTEMPTS_MAX = 3
 _BODY_METHODS = frozenset({"POST", "PUT", "DELETE"})
@@ -123,7 +125,7 @@ class Visit:
             if not succeeded:
                 await self._release()
         for act in call.afterwards:
-            await act()
+            await _attempt(act)
         return answer
 
     async def limit_headers(self) -> Headers:
@@ -137,14 +139,19 @@ class Visit:
         return limit_headers(decision)
 
     async def _admitted(self, call: Call) -> Answer:
-        decision = self._decision = await self._ask(calls=1, documents=self._operation.documents)
+        decision = self._decision = await self._ask(
+            calls=1, documents=self._operation.documents, connection=call.held
+        )
         if not decision.granted:
             raise refusal(decision)
         call.principal = self._principal
         return await self._operation.handler(call)
 
-    async def _ask(self, *, calls: int, documents: int) -> Decision:
-        """Ask the meter, with a fresh key record when the one at hand has been overtaken by a revocation."""
+    async def _ask(self, *, calls: int, documents: int, connection: Connection | None = None) -> Decision:
+        """Ask the meter, with a fresh key record when the one at hand has been overtaken by a revocation.
+
+        ``connection`` is the one that the request holds: waiting for a second could wait for ever.
+        """
         self._asked = True
         for _ in range(ADMIT_ATTEMPTS_MAX):
             who = self._principal
@@ -153,7 +160,7 @@ class Visit:
                     who.account_id, who.generation, calls=calls, documents=documents
                 )
             except StaleGenerationError:
-                self._principal = await self._state["keys"].principal(self._key, fresh=True)
+                self._principal = await self._state["keys"].reloaded(self._key, connection)
                 self._require_scope()
         raise service_unavailable()
 
@@ -170,3 +177,11 @@ class Visit:
         if needed is None or needed in self._principal.scopes:
             return
         raise Problem("forbidden", f"This key lacks the scope {needed}", {"required_scope": needed})
+
+
+async def _attempt(act: Callable[[], Awaitable[None]]) -> None:
+    """What follows a committed change must not turn its success into an error; it is logged and left."""
+    try:
+        await act()
+    except Exception as error:
+        log.exception("afterwards_failed", cause=str(error))

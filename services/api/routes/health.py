@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from services.api.call import State
+from shared.postgres import ACQUIRE_TIMEOUT_S
 
 CHECK_S = 2.0
 
@@ -35,5 +36,5 @@ async def _within(check: Any) -> str:
 
 
 async def _database(state: State) -> None:
-    async with state["pool"].acquire() as connection:
+    async with state["pool"].acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
         await connection.fetchval("select 1 from api.accounts limit 1")
