@@ -2,22 +2,22 @@
 
 from typing import Any
 
-from services.api.domain.rules import Rule, email, optional, read_fields, text
+from services.api.domain.rules import Rule, email, optional_text, read_fields, text
 from shared.messages import Party
 
 _SHORT = text(chars_max=200)
 RULES: dict[str, Rule] = {
     "name": text(chars_max=200, chars_min=1),
-    "email": optional(email),
-    "company": optional(_SHORT),
-    "country": optional(_SHORT),
-    "address_line1": optional(_SHORT),
-    "address_line2": optional(_SHORT),
-    "city": optional(_SHORT),
-    "region": optional(_SHORT),
-    "postal_code": optional(text(chars_max=40)),
-    "phone": optional(text(chars_max=60)),
-    "tax_id": optional(text(chars_max=60)),
+    "email": optional_text(email),
+    "company": optional_text(_SHORT),
+    "country": optional_text(_SHORT),
+    "address_line1": optional_text(_SHORT),
+    "address_line2": optional_text(_SHORT),
+    "city": optional_text(_SHORT),
+    "region": optional_text(_SHORT),
+    "postal_code": optional_text(text(chars_max=40)),
+    "phone": optional_text(text(chars_max=60)),
+    "tax_id": optional_text(text(chars_max=60)),
 }
 
 Profile = dict[str, str | None]

@@ -117,46 +117,75 @@ class Documents:
 
     def new(self, body: Any, defaults: Defaults) -> tuple[Content, str]:
         """A new document's content and its status; raises validation_error."""
-        given = _read(body, self._create, defaults.today, None, creating=True)
-        status = given.pop("status", "draft")
-        given.setdefault("currency", defaults.currency)
-        given.setdefault("issued_date", defaults.today)
-        given.setdefault("template", defaults.template)
-        given.setdefault("due_date", _due_date(given["type"], given["issued_date"]))
-        given.setdefault("tax_rate", Decimal(0))
-        given.setdefault("notes", "")
-        return _settled(Content(**given)), status
+        fields = _without_nulls(require_object(body), self._create)
+        values = _read(fields, self._create, _silent(defaults), required=("type", "client_id", "items"))
+        if "due_date" not in fields:
+            values["due_date"] = _due_date(values["type"], values["issued_date"])
+        return _content(values)
 
     def changed(self, content: Content, body: Any) -> tuple[Content, str]:
         """The content with the fields that ``body`` names, and the status asked for; raises validation_error."""
-        given = _read(body, self._update, content.issued_date, content.due_date)
-        status = given.pop("status", "draft")
-        return _settled(msgspec.structs.replace(content, **given)), status
+        held = {**msgspec.structs.asdict(content), "status": "draft"}
+        return _content(_read(require_object(body), self._update, held))
+
+
+def _silent(defaults: Defaults) -> dict[str, Any]:
+    """What a new document holds where its body is silent; the due date follows once the type is known."""
+    return {
+        "currency": defaults.currency,
+        "issued_date": defaults.today,
+        "due_date": None,
+        "tax_rate": Decimal(0),
+        "notes": "",
+        "template": defaults.template,
+        "status": "draft",
+    }
+
+
+def _without_nulls(body: dict[str, Any], rules: dict[str, Rule]) -> dict[str, Any]:
+    """Null is as good as absent at create, but for ``due_date``, where it means that none is due."""
+    return {
+        name: value
+        for name, value in body.items()
+        if value is not None or name == "due_date" or name not in rules
+    }
 
 
 def _read(
-    body: Any, rules: dict[str, Rule], issued: date, due: date | None, *, creating: bool = False
+    fields: dict[str, Any], rules: dict[str, Rule], held: dict[str, Any], *, required: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """The body's fields; ``issued`` and ``due`` stand in for dates that it does not name."""
-    fields = require_object(body)
-    if creating:
-        fields = _without_nulls(fields)
-    values, faults = check_fields(fields, rules, ("type", "client_id", "items") if creating else ())
-    due = values.get("due_date", due)
+    """``held`` with the body's fields and their totals over it; raises validation_error with all the faults."""
+    named, faults = check_fields(fields, rules, required)
+    values = held | named
+    sound = values.keys() - (fields.keys() - named.keys())
     if (
-        due is not None
-        and due < values.get("issued_date", issued)
-        and not {"issued_date", "due_date"} & faults.keys()
+        sound >= {"issued_date", "due_date"}
+        and values["due_date"]
+        and values["due_date"] < values["issued_date"]
     ):
         faults["due_date"] = "Must not be before issued_date"
+    if sound >= {"items", "currency", "tax_rate"}:
+        values |= _totals(values["items"], values["tax_rate"], EXPONENTS[values["currency"]])
+        if values["total"] < 0:
+            faults["items"] = "Must not add up to a negative total"
     if faults:
         raise validation_error(faults)
     return values
 
 
-def _without_nulls(body: dict[str, Any]) -> dict[str, Any]:
-    """Null is as good as absent at create, but for ``due_date``, where it means that none is due."""
-    return {name: value for name, value in body.items() if value is not None or name == "due_date"}
+def _totals(lines: tuple[Line, ...], tax_rate: Decimal, exponent: int) -> dict[str, Any]:
+    """The lines with their amounts, and what they add up to, as fields of a Content."""
+    totals = compute_totals([(line.quantity, line.rate) for line in lines], tax_rate, exponent)
+    items = tuple(
+        msgspec.structs.replace(line, amount=shortest(line_amount))
+        for line, line_amount in zip(lines, totals.amounts, strict=True)
+    )
+    return {
+        "items": items,
+        "subtotal": shortest(totals.subtotal),
+        "tax_amount": shortest(totals.tax_amount),
+        "total": shortest(totals.total),
+    }
 
 
 def _due_date(kind: str, issued: date) -> date | None:
@@ -164,20 +193,6 @@ def _due_date(kind: str, issued: date) -> date | None:
     return None if days is None else issued + timedelta(days=days)
 
 
-def _settled(content: Content) -> Content:
-    """The content with amounts and totals computed; raises validation_error for a negative total."""
-    pairs = [(line.quantity, line.rate) for line in content.items]
-    totals = compute_totals(pairs, content.tax_rate, EXPONENTS[content.currency])
-    if totals.total < 0:
-        raise validation_error({"items": "Must not add up to a negative total"})
-    items = tuple(
-        msgspec.structs.replace(line, amount=shortest(line_amount))
-        for line, line_amount in zip(content.items, totals.amounts, strict=True)
-    )
-    return msgspec.structs.replace(
-        content,
-        items=items,
-        subtotal=shortest(totals.subtotal),
-        tax_amount=shortest(totals.tax_amount),
-        total=shortest(totals.total),
-    )
+def _content(values: dict[str, Any]) -> tuple[Content, str]:
+    status = values.pop("status")
+    return Content(**values), status

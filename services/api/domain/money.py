@@ -20,5 +20,7 @@ def round_amount(value: Decimal, exponent: int) -> Decimal:
 
 def shortest(value: Decimal) -> Decimal:
     """The same number without trailing zeros and without an exponent: 5000.00 is 5000, 12.50 is 12.5."""
+    if not value:
+        return Decimal(0)  # also for the zero below zero, which no reader expects
     whole = value.to_integral_value()
     return whole.quantize(Decimal(1), context=EXACT) if value == whole else value.normalize(EXACT)

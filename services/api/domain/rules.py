@@ -21,6 +21,7 @@ DATE_FIRST, DATE_LAST = date(1900, 1, 1), date(2999, 12, 31)
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DIGITS = re.compile(r"-?\d{1,40}(\.\d{1,40})?", re.ASCII)
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL cannot hold these
 _EMAIL = re.compile(r"[^@\s\x00-\x20\x7f]{1,64}@[^@\s\x00-\x20\x7f.]+(\.[^@\s\x00-\x20\x7f.]+)+")
 
 Rule = Callable[[Any], Any]
@@ -88,8 +89,8 @@ def text(*, chars_max: int, chars_min: int = 0) -> Rule:
     def rule(value: Any) -> str:
         if not isinstance(value, str):
             raise Broken("Must be text")
-        if "\x00" in value:
-            raise Broken("Must not contain the character U+0000")
+        if _UNSTORABLE.search(value):
+            raise Broken("Must not contain the character U+0000 or half a surrogate pair")
         if chars_min and not value.strip():
             raise Broken("Must not be empty")
         if len(value) > chars_max:
@@ -100,8 +101,13 @@ def text(*, chars_max: int, chars_min: int = 0) -> Rule:
 
 
 def optional(rule: Rule, absent: Any = None) -> Rule:
-    """Null and empty text mean ``absent``."""
-    return lambda value: absent if value is None or value == "" else rule(value)
+    """Null means ``absent``."""
+    return lambda value: absent if value is None else rule(value)
+
+
+def optional_text(rule: Rule) -> Rule:
+    """Null and empty text both mean that there is none: forms send what was left empty."""
+    return lambda value: None if value is None or value == "" else rule(value)
 
 
 def one_of(allowed: Collection[str]) -> Rule:
@@ -143,7 +149,7 @@ def day(value: Any) -> date:
 def amount(value: Any) -> Decimal:
     """A quantity or a rate: a JSON number or a string of digits, kept exactly as given."""
     number = _number(value)
-    if abs(number) >= MAGNITUDE_END:
+    if not -MAGNITUDE_END < number < MAGNITUDE_END:  # compared, not computed with: an exponent may be huge
         raise Broken(f"Must be between -{MAGNITUDE_END:,} and {MAGNITUDE_END:,}, both excluded")
     return _plain(number, DECIMALS_MAX)
 
