@@ -11,6 +11,8 @@ from services.renderer.kinds import KINDS, STAMPS, Kind
 from shared.messages import Party, RenderJob
 
 LANGUAGE = "en"
+# Quantity, rate and amount of a line together, in characters; more leaves the title no room.
+NUMBERS_LENGTH_MAX = 46
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
 
 
@@ -20,11 +22,12 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Address(msgspec.Struct, frozen=True):
-    """A party under its heading; ``lines`` holds no empty ones."""
+    """A party under its heading: where it is and how it is reached, without empty lines."""
 
     heading: str
     name: str
-    lines: tuple[str, ...]
+    place: tuple[str, ...]
+    contact: tuple[str, ...] = ()
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -57,6 +60,7 @@ class DocumentPage(msgspec.Struct, frozen=True, kw_only=True):
     ship_to: Address | None
     facts: tuple[Row, ...]
     lines: tuple[Line, ...]
+    long_numbers: bool
     sums: tuple[Row, ...]
     total: Row
     notes: str
@@ -68,6 +72,7 @@ def document_page(job: RenderJob) -> DocumentPage:
     locale = Locale.parse(LANGUAGE)
     badge_kind = _badge_kind(kind, job.status)
     client = _address(kind.client, job.client)
+    lines = tuple(_lines(job, locale))
     return DocumentPage(
         language=LANGUAGE,
         direction=locale.text_direction,
@@ -84,7 +89,8 @@ def document_page(job: RenderJob) -> DocumentPage:
         client=client,
         ship_to=_ship_to(kind, job.seller),
         facts=tuple(_facts(job, kind, locale)),
-        lines=tuple(_lines(job, locale)),
+        lines=lines,
+        long_numbers=any(_is_long(line) for line in lines),
         sums=tuple(_sums(job, locale)),
         total=Row(kind.total, _amount(job, locale)(job.total)),
         notes=_clean(job.notes),
@@ -120,6 +126,10 @@ def _lines(job: RenderJob, locale: Locale) -> Iterator[Line]:
         )
 
 
+def _is_long(line: Line) -> bool:
+    return len(line.quantity) + len(line.rate) + len(line.amount) > NUMBERS_LENGTH_MAX
+
+
 def _sums(job: RenderJob, locale: Locale) -> Iterator[Row]:
     amount = _amount(job, locale)
     yield Row("Subtotal", amount(job.subtotal))
@@ -133,28 +143,25 @@ def _amount(job: RenderJob, locale: Locale) -> Money:
 
 def _address(heading: str, party: Party) -> Address:
     contact = (party.email, party.phone, party.tax_id and f"Tax ID: {party.tax_id}")
-    company = party.company if party.company != party.name else ""
-    return _written(heading, party.name, (company, *_place(party), *contact))
+    return Address(heading, _clean(party.name), _written(_place(party)), _written(contact))
 
 
 def _ship_to(kind: Kind, buyer: Party) -> Address | None:
-    if not kind.ship_to:
-        return None
-    company = buyer.company if buyer.company != buyer.name else ""
-    return _written(kind.ship_to, buyer.name, (company, *_place(buyer)))
+    return Address(kind.ship_to, _clean(buyer.name), _written(_place(buyer))) if kind.ship_to else None
 
 
 def _place(party: Party) -> tuple[str, ...]:
-    """With a region as Americans write it, without one as Europeans do."""
+    """The town with a region as Americans write it, without one as Europeans do."""
+    company = party.company if party.company != party.name else ""
     if party.region:
         town = ", ".join(filter(None, (party.city, f"{party.region} {party.postal_code}".strip())))
     else:
         town = f"{party.postal_code} {party.city}".strip()
-    return (party.address_line1, party.address_line2, town, party.country)
+    return (company, party.address_line1, party.address_line2, town, party.country)
 
 
-def _written(heading: str, name: str, lines: tuple[str, ...]) -> Address:
-    return Address(heading, _clean(name), tuple(filter(None, map(_clean, lines))))
+def _written(lines: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(filter(None, map(_clean, lines)))
 
 
 def _clean(text: str) -> str:
