@@ -55,7 +55,7 @@ class Renderer:
         job = msgspec.msgpack.decode(payload, type=RenderJob)
         page = document_page(job)
         printed = await self.chromium.print(fill(self.templates, job.template, page))
-        return finish(printed, page, job.updated_at)
+        return await asyncio.to_thread(finish, printed, page, job.updated_at)
 
 
 # The first kind that fits is the reason.
