@@ -18,7 +18,7 @@ from services.api.call import State
 from services.api.domain.document import Documents
 from services.api.door import Door
 from services.api.expiry import expire_idempotency
-from services.api.http import send_answer
+from services.api.http import request_id, send_answer
 from services.api.metering import open_metering
 from services.api.pdf import Pdfs
 from services.api.problems import problem_answer
@@ -96,12 +96,14 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
 async def not_found(scope: Scope, _receive: Receive, send: Send) -> None:
     if scope["type"] != "http":
         return
-    await send_answer(problem_answer(Problem("not_found", "There is no such path")), [], send)
+    answer = problem_answer(Problem("not_found", "There is no such path"))
+    await send_answer(answer, [(b"x-request-id", request_id(scope))], send, head=scope["method"] == "HEAD")
 
 
-async def refuse(_request: Request, error: Exception) -> Response:
+async def refuse(request: Request, error: Exception) -> Response:
     """Starlette's own refusals on the health paths, in the form of all others."""
     status = error.status_code if isinstance(error, HTTPException) else 500
-    headers = error.headers if isinstance(error, HTTPException) else None
+    given = error.headers if isinstance(error, HTTPException) else None
+    headers = {**(given or {}), "x-request-id": request_id(request.scope).decode()}
     code = "method_not_allowed" if status == HTTPStatus.METHOD_NOT_ALLOWED else "internal_error"
     return JSONResponse({"error": code, "message": HTTPStatus(status).phrase}, status, headers)

@@ -1,6 +1,5 @@
 """The way of every request: authenticate, read, admit, handle, answer; what is refused is refused here, in JSON."""
 
-import secrets
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -18,7 +17,7 @@ from services.api.http import (
     ClientDisconnectedError,
     Headers,
     read_body,
-    sane_request_id,
+    request_id,
     send_answer,
 )
 from services.api.idempotency import answer_once, idempotency_key
@@ -63,8 +62,7 @@ class Door:
         self._allow = ", ".join(sorted(self._operations))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = sane_request_id(scope) or secrets.token_hex(16).encode()
-        extra: Headers = [(b"x-request-id", request_id)]
+        extra: Headers = [(b"x-request-id", request_id(scope))]
         try:
             answer = await self._answer(scope, receive, extra)
         except ClientDisconnectedError:
@@ -129,12 +127,17 @@ class Visit:
         return answer
 
     async def limit_headers(self) -> Headers:
-        """The RateLimit fields; a request that was refused before it could be counted looks without counting."""
+        """The RateLimit fields; a request that was not counted looks without counting.
+
+        Raises unauthorized when that look finds the key revoked: no replay and no other refusal may hide it.
+        """
         if self._decision is None and self._asked:  # the meter could not be reached: once is enough
             return []
         try:
             decision = self._decision or await self._ask(calls=0, documents=0)
-        except Problem:
+        except Problem as problem:
+            if problem.code == "unauthorized":
+                raise
             return []
         return limit_headers(decision)
 
@@ -161,7 +164,6 @@ class Visit:
                 )
             except StaleGenerationError:
                 self._principal = await self._state["keys"].reloaded(self._key, connection)
-                self._require_scope()
         raise service_unavailable()
 
     async def _release(self) -> None:

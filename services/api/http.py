@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import secrets
 from collections.abc import AsyncIterator
 from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
@@ -84,10 +85,14 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return None
 
 
-def sane_request_id(scope: Scope) -> bytes | None:
-    """The caller's own X-Request-Id, if it is one that can stand in a log and a header."""
+def request_id(scope: Scope) -> bytes:
+    """The caller's own X-Request-Id, if it is one that can stand in a log and a header, else a new one."""
     given = header(scope, b"x-request-id")
-    return given if given is not None and _REQUEST_ID.fullmatch(given) else None
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else new_request_id()
+
+
+def new_request_id() -> bytes:
+    return secrets.token_hex(16).encode()
 
 
 def query_parameters(scope: Scope, allowed: frozenset[str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from datetime import timedelta
+from http import HTTPStatus
 
 from services.api.call import Call, Handler
 from services.api.http import Answer, header
@@ -14,6 +15,8 @@ from shared.postgres import Connection
 
 KEPT = timedelta(hours=24)
 METHODS = frozenset({"POST", "PUT", "DELETE"})
+# Refused at the door: the work has not been looked at, so there is nothing to repeat.
+_NOT_STORED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 _KEY = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 _REPLAYED = (b"idempotent-replayed", b"true")
 
@@ -61,7 +64,7 @@ async def _perform(call: Call, key: str, work: Handler, connection: Connection) 
         async with connection.transaction():
             answer = await work(call)
     except Problem as problem:
-        if status_of(problem) == 429 or status_of(problem) >= 500:  # noqa: PLR2004 - the statuses that a retry may change
+        if status_of(problem) in _NOT_STORED or status_of(problem) >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise
         answer = problem_answer(problem)
     stored = Stored(_fingerprint(call), answer.status, answer.body)

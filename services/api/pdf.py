@@ -8,6 +8,7 @@ from datetime import timedelta
 import msgspec
 import structlog
 from arq.connections import ArqRedis
+from obstore.exceptions import BaseError as ObjectError
 from obstore.store import ObjectStore
 from redis.exceptions import RedisError
 
@@ -20,6 +21,7 @@ JOB_EXPIRES = timedelta(
     minutes=5
 )  # nobody waits that long; a queue that stood still does not print for nobody
 RECONNECT_S = 0.5
+DELETE_S = 5.0
 
 log = structlog.get_logger()
 _encoder = msgspec.msgpack.Encoder()
@@ -54,16 +56,17 @@ class Pdfs:
 
     async def get(self, render: Render) -> tuple[int, AsyncIterator[bytes]]:
         """Size in bytes and chunks, rendered first if need be; raises render_timeout, unavailable or internal_error."""
-        found = await objects.read(self._store, render.path)
-        if found is not None:
-            return found
         try:
-            return await self._rendered(render)
-        except RedisError as error:
+            async with asyncio.timeout(self._wait_s):
+                return await objects.read(self._store, render.path) or await self._rendered(render)
+        except TimeoutError:
+            raise Problem("render_timeout", "The PDF is not ready yet; ask again", retry_after_s=5) from None
+        except (RedisError, ObjectError) as error:
             raise _unavailable() from error
 
     async def delete(self, account_id: str, document_id: str) -> None:
-        await objects.delete_under(self._store, document_folder(account_id, document_id))
+        async with asyncio.timeout(DELETE_S):
+            await objects.delete_under(self._store, document_folder(account_id, document_id))
 
     async def ping(self) -> None:
         await self._queue.ping()
@@ -73,10 +76,7 @@ class Pdfs:
         waiting = self._waiting.setdefault(render.key, set())
         waiting.add(done)
         try:
-            async with asyncio.timeout(self._wait_s):
-                return await self._asked(render, done)
-        except TimeoutError:
-            raise Problem("render_timeout", "The PDF is not ready yet; ask again", retry_after_s=5) from None
+            return await self._asked(render, done)
         finally:
             waiting.discard(done)
             if not waiting:

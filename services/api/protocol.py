@@ -4,6 +4,8 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from services.api.http import encode_json, new_request_id
+
 HEADER_BYTES_MAX = 64 * 1024
 HEADERS_S = 10.0
 
@@ -30,7 +32,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._await_headers()
         super().data_received(data)
         if self._in_headers and self._header_bytes > HEADER_BYTES_MAX:
-            self._refuse()
+            self._refuse(b"431 Request Header Fields Too Large", "The request headers are too large")
 
     def on_headers_complete(self) -> None:
         self._headers_came()
@@ -51,10 +53,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline.cancel()
             self._deadline = None
 
-    def _refuse(self) -> None:
-        body = b'{"error":"invalid_parameter","message":"The request headers are too large"}'
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words are plain text, ours JSON
+        self._refuse(b"400 Bad Request", "The request is not valid HTTP")
+
+    def _refuse(self, status: bytes, message: str) -> None:
+        body = encode_json({"error": "invalid_parameter", "message": message})
         self.transport.write(
-            b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\n"
-            b"connection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+            b"HTTP/1.1 %s\r\ncontent-type: application/json\r\nx-request-id: %s\r\n"
+            b"connection: close\r\ncontent-length: %d\r\n\r\n%s" % (status, new_request_id(), len(body), body)
         )
         self.transport.close()

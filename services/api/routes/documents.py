@@ -79,7 +79,7 @@ async def update_document(call: Call) -> Answer:
     async with call.transaction() as connection:
         row = await _locked_document(connection, call)
         require_draft(status_on(call.today, row.status, row.due_date))
-        content, status = call.state["documents"].changed(content_of(row), body)
+        content, status = await _read_changed(connection, call, row, body)
         changed = row_of(
             content,
             document_id=row.id,
@@ -132,19 +132,29 @@ async def _read_new(call: Call, body: Any) -> tuple[Content, str]:
     try:
         return call.state["documents"].new(body, Defaults(who.currency, who.template, call.today))
     except Problem as problem:
-        if problem.code == "validation_error" and problem.details and await _lacks_client(call, body):
-            faults = {path: str(sentence) for path, sentence in problem.details.items()}
-            raise validation_error(faults | NO_SUCH_CLIENT) from None
-        raise
+        async with call.connection() as connection:
+            raise await _with_client(connection, call, problem, body) from None
 
 
-async def _lacks_client(call: Call, body: Any) -> bool:
-    """Whether a body that is broken elsewhere also names a client that there is not, so that all is told at once."""
-    client_id = body.get("client_id")
-    if not isinstance(client_id, str) or not client_id.strip():
-        return False
-    async with call.connection() as connection:
-        return await clients.select_client(connection, call.account_id, client_id) is None
+async def _read_changed(
+    connection: Connection, call: Call, row: DocumentRow, body: Any
+) -> tuple[Content, str]:
+    try:
+        return call.state["documents"].changed(content_of(row), body)
+    except Problem as problem:
+        raise await _with_client(connection, call, problem, body, row.client_id) from None
+
+
+async def _with_client(
+    connection: Connection, call: Call, problem: Problem, body: Any, held_id: str | None = None
+) -> Problem:
+    """The problem with an unknown client among its faults, so that all of them are told at once."""
+    faults = {path: str(sentence) for path, sentence in (problem.details or {}).items()}
+    client_id = body.get("client_id") if faults and "client_id" not in faults else None
+    if client_id is None or client_id == held_id:
+        return problem
+    known = is_id(client_id, "cl") and await clients.select_client(connection, call.account_id, client_id)
+    return problem if known else validation_error(faults | NO_SUCH_CLIENT)
 
 
 async def _client_profile(connection: Connection, call: Call, row: DocumentRow, content: Content) -> str:

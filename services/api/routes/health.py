@@ -7,13 +7,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from services.api.call import State
+from services.api.http import request_id
 from shared.postgres import ACQUIRE_TIMEOUT_S
 
 CHECK_S = 2.0
 
 
-async def live(_request: Request[Any]) -> Response:
-    return JSONResponse({"status": "live"})
+async def live(request: Request[Any]) -> Response:
+    return _answer(request, {"status": "live"})
 
 
 async def ready(request: Request[Any]) -> Response:
@@ -23,7 +24,11 @@ async def ready(request: Request[Any]) -> Response:
     results = await asyncio.gather(*(_within(check) for check in checks.values()))
     parts = dict(zip(checks, results, strict=True))
     healthy = all(result == "ok" for result in results)
-    return JSONResponse({"status": "ready" if healthy else "not ready", **parts}, 200 if healthy else 503)
+    return _answer(request, {"status": "ready" if healthy else "not ready", **parts}, 200 if healthy else 503)
+
+
+def _answer(request: Request[Any], body: dict[str, str], status: int = 200) -> Response:
+    return JSONResponse(body, status, {"x-request-id": request_id(request.scope).decode()})
 
 
 async def _within(check: Any) -> str:
