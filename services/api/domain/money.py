@@ -24,3 +24,8 @@ def shortest(value: Decimal) -> Decimal:
         return Decimal(0)  # also for the zero below zero, which no reader expects
     whole = value.to_integral_value()
     return whole.quantize(Decimal(1), context=EXACT) if value == whole else value.normalize(EXACT)
+
+
+def plain(value: Decimal) -> Decimal:
+    """The same number without the exponent that the database driver gives to large ones: 1E+4 is 10000."""
+    return Decimal(f"{value:f}") if "E" in str(value) else value

@@ -8,7 +8,9 @@ from datetime import date, datetime
 from decimal import Decimal
 
 import msgspec
+from asyncpg import Record
 
+from services.api.domain.money import plain
 from shared.postgres import Connection
 
 
@@ -77,7 +79,7 @@ async def select_document(connection: Connection, account_id: str, document_id: 
         """,
         account_id, document_id,
     )  # fmt: skip
-    return None if row is None else DocumentRow(*row)
+    return None if row is None else _document_row(row)
 
 
 async def select_document_for_update(
@@ -97,7 +99,7 @@ async def select_document_for_update(
         """,
         account_id, document_id,
     )  # fmt: skip
-    return None if row is None else DocumentRow(*row)
+    return None if row is None else _document_row(row)
 
 
 async def update_document(connection: Connection, account_id: str, row: DocumentRow) -> None:
@@ -183,7 +185,7 @@ async def select_documents(
         """,
         account_id, kept.type, kept.status, kept.today, below_id, limit, offset,
     )  # fmt: skip
-    return [DocumentRow(*row) for row in rows]
+    return [_document_row(row) for row in rows]
 
 
 async def count_documents(connection: Connection, account_id: str, kept: DocumentFilter) -> int:
@@ -198,3 +200,14 @@ async def count_documents(connection: Connection, account_id: str, kept: Documen
         """,
         account_id, kept.type, kept.status, kept.today,
     )  # fmt: skip
+
+
+def _document_row(record: Record) -> DocumentRow:
+    row = DocumentRow(*record)
+    return msgspec.structs.replace(
+        row,
+        subtotal=plain(row.subtotal),
+        tax_rate=plain(row.tax_rate),
+        tax_amount=plain(row.tax_amount),
+        total=plain(row.total),
+    )

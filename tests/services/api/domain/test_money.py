@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.api.domain.money import EXPONENTS, round_amount, shortest
+from services.api.domain.money import EXPONENTS, plain, round_amount, shortest
 
 # ISO 4217, table A.1: one of each class and the ones that are often wrong.
 ISO_4217 = {
@@ -68,3 +68,11 @@ def test_a_number_is_shown_short_and_plain(value: str, shown: str) -> None:
 def test_the_short_form_is_the_same_number(value: Decimal) -> None:
     assert shortest(value) == value
     assert "E" not in str(shortest(value))
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("1E+4", "10000"), ("1.0E+5", "100000"), ("7.50", "7.50"), ("0.000001", "0.000001"), ("-2.5E+9", "-2500000000")],
+)  # fmt: skip
+def test_a_number_from_the_database_is_plain_and_keeps_its_decimals(value: str, shown: str) -> None:
+    assert str(plain(Decimal(value))) == shown
