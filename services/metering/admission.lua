@@ -95,7 +95,7 @@ local function parse_item(key, prefix, argv, at, width)
     n = integer(argv[at + 1], 0, AMOUNT_MAX),
     calls = integer(argv[at + 2], 0, AMOUNT_MAX),
     documents = integer(argv[at + 3], -AMOUNT_MAX, AMOUNT_MAX),
-    period = width > 4 and integer(argv[at + 4], 0, INTEGER_MAX) or 0,
+    period = integer(width > 4 and argv[at + 4] or '0', 0, INTEGER_MAX),
   }
   local whole = item.generation and item.n and item.calls and item.documents and item.period
   if not whole or string.sub(key, 1, #prefix) ~= prefix or not is_name(item.id) then

@@ -1,8 +1,10 @@
-"""What the tests of metering share: both stores as the service holds them, and a way to call the admission function."""
+"""What the tests of metering share: both stores as the service holds them, and ways to call the admission function."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Generator
+from typing import Any
 
 import pytest
+from redis import Redis
 
 from services.metering.admission import Reply
 from services.metering.app import open_stores
@@ -12,35 +14,101 @@ from services.metering.stores import Stores, send
 from shared.messages import ADMIT_FUNCTION, meter_account, meter_producer, meter_shard, meter_stream
 
 ACCOUNT = "acct_one"
-Admit = Callable[..., Awaitable[list[Reply]]]
+TOKEN = "the-service-token"
+MONTH_S = (1_772_323_200, 1_775_001_600)  # March 2026
+
+
+class Producer:
+    """One caller of the admission function, as a gateway is."""
+
+    def __init__(self, meter: Stores, name: str = "gateway-1") -> None:
+        self.meter = meter
+        self.name = name
+        self.seq = 0
+
+    async def admit(
+        self, *items: tuple[int, ...], account: str = ACCOUNT, seq: int | None = None
+    ) -> list[Reply]:
+        """Each item is (generation, n, calls, documents), perhaps with a period."""
+        self.seq = seq or self.seq + 1
+        command = _command(ADMIT_FUNCTION, self.name, self.seq, account, items)
+        return [Reply(*row) for row in await send(self.meter.redis, *command)]
+
+
+class Clocked:
+    """The function library on a clock that the test sets, in microseconds, under names of its own."""
+
+    def __init__(self, redis: "Redis") -> None:
+        self.redis = redis
+        self.seq = 0
+        self.now_us = 0
+        self.redis.function_load(_clocked_source(), replace=True)
+        self.set(MONTH_S[0] * 1_000_000 + 86_400_000_000)
+
+    def set(self, now_us: int) -> None:
+        self.now_us = now_us
+        self.redis.mset({"clock:s": now_us // 1_000_000, "clock:us": now_us % 1_000_000})
+
+    def advance(self, us: int) -> None:
+        self.set(self.now_us + us)
+
+    def seed(self, *, burst: int = 60, calls: int = -1, documents: int = -1, version: int = 0) -> int:
+        limits = (version, burst, calls, documents)
+        return self.call("clocked_seed_v1", 1, meter_account(ACCOUNT), *limits, *MONTH_S, 0, 0)
+
+    def admit(self, *items: tuple[int, ...]) -> list[Reply]:
+        self.seq += 1
+        _, *rest = _command("clocked_admit_v1", "clocked", self.seq, ACCOUNT, items)
+        return [Reply(*row) for row in self.call(*rest)]
+
+    def read(self, n: int = 1, calls: int = 1) -> Reply:
+        return self.admit((0, n, calls, 0))[0]
+
+    def call(self, *parts: Any) -> Any:
+        return self.redis.execute_command("FCALL", *parts)
+
+
+def _command(
+    function: str, producer: str, seq: int, account: str, items: tuple[tuple[int, ...], ...]
+) -> list[Any]:
+    shard = meter_shard(account)
+    keys = [meter_stream(shard), meter_producer(shard, producer), *[meter_account(account)] * len(items)]
+    numbers = [number for item in items for number in item]
+    return ["FCALL", function, len(keys), *keys, producer, seq, *numbers]
+
+
+def _clocked_source() -> str:
+    source = read_library().source.decode()
+    for old, new in (
+        ("redis.call('TIME')", "redis.call('MGET', 'clock:s', 'clock:us')"),
+        ("#!lua name=invouno_", "#!lua name=clocked_"),
+        ("register_function('invouno_", "register_function('clocked_"),
+    ):
+        assert old in source
+        source = source.replace(old, new)
+    return source
 
 
 @pytest.fixture
 def settings(database_url: str, redis_url: str) -> Settings:
-    return Settings(database_url=database_url, redis_url=redis_url, service_token="the-token")
+    return Settings(database_url=database_url, redis_url=redis_url, service_token=TOKEN)
 
 
 @pytest.fixture
 async def meter(settings: Settings) -> AsyncGenerator[Stores]:
-    async with open_stores(settings) as opened:
-        await ensure_library(opened.redis, read_library())
-        yield opened
+    """Leaves the library loaded: all tests of a run share one server's functions."""
+    async with open_stores(settings) as stores:
+        await ensure_library(stores.redis, read_library())
+        yield stores
+        await ensure_library(stores.redis, read_library())
 
 
 @pytest.fixture
-def admit(meter: Stores) -> Admit:
-    """Calls the function as one producer: ``admit((generation, n, calls, documents), ..., seq=1)`` for one account."""
-    seqs = iter(range(1, 1_000_000))
+def gateway(meter: Stores) -> Producer:
+    return Producer(meter)
 
-    async def call(
-        *items: tuple[int, ...], account: str = ACCOUNT, seq: int | None = None, producer: str = "p1"
-    ) -> list[Reply]:
-        shard = meter_shard(account)
-        keys = [meter_stream(shard), meter_producer(shard, producer), *[meter_account(account)] * len(items)]
-        numbers = [number for item in items for number in item]
-        raw = await send(
-            meter.redis, "FCALL", ADMIT_FUNCTION, len(keys), *keys, producer, seq or next(seqs), *numbers
-        )
-        return [Reply(*row) for row in raw]
 
-    return call
+@pytest.fixture
+def clocked(redis_url: str) -> Generator[Clocked]:
+    with Redis.from_url(redis_url) as redis:
+        yield Clocked(redis)

@@ -1,0 +1,270 @@
+"""The internal API over HTTP, on real stores."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import httpx2
+import msgspec
+import pytest
+
+from services.metering.app import create_app
+from services.metering.http import BODY_BYTES_MAX
+from services.metering.limits import period_at
+from services.metering.settings import Settings
+from services.metering.stores import Stores, redis_clock, send
+from shared.messages import meter_account
+from tests.services.metering.conftest import ACCOUNT, TOKEN, Producer
+
+READ = (0, 1, 1, 0)
+LIMITS = f"/internal/v1/accounts/{ACCOUNT}/limits"
+SEED = f"/internal/v1/accounts/{ACCOUNT}/seed"
+USAGE = f"/internal/v1/usage/{ACCOUNT}"
+ADMIT = "/internal/v1/admit"
+
+
+class WithState:
+    """The application with its lifespan's state, as a server gives it."""
+
+    def __init__(self, app: Any, state: Any) -> None:
+        self.app = app
+        self.state = state
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app({**scope, "state": dict(self.state)}, receive, send)
+
+
+async def _client(settings: Settings, token: str = TOKEN) -> AsyncGenerator[httpx2.AsyncClient]:
+    app = create_app(settings)
+    async with app.router.lifespan_context(app) as state:
+        transport = httpx2.ASGITransport(WithState(app, state), raise_app_exceptions=False)
+        headers = {"Authorization": f"Bearer {token}"}
+        async with httpx2.AsyncClient(
+            transport=transport, base_url="http://metering", headers=headers
+        ) as client:
+            yield client
+
+
+@pytest.fixture
+async def client(meter: Stores, settings: Settings) -> AsyncGenerator[httpx2.AsyncClient]:
+    assert meter
+    async for client in _client(settings):
+        yield client
+
+
+@pytest.fixture
+async def storeless(settings: Settings) -> AsyncGenerator[httpx2.AsyncClient]:
+    """A service whose stores are away."""
+    nowhere = {"database_url": "postgresql://nobody@127.0.0.1:1/x", "redis_url": "redis://127.0.0.1:1"}
+    async for client in _client(msgspec.structs.replace(settings, **nowhere)):
+        yield client
+
+
+def ask(metric: str, cost: int = 1, **more: object) -> dict[str, object]:
+    return {"account": ACCOUNT, "metric": metric, "cost": cost, **more}
+
+
+async def test_usage_has_the_documented_shape(client: httpx2.AsyncClient, meter: Stores) -> None:
+    await client.put(LIMITS, json={"plan": "growth", "overrides": {"documents": None}})
+    period = period_at(await redis_clock(meter.redis))
+    answer = await client.get(USAGE)
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "plan": "growth",
+        "period": {"start": period.start.date().isoformat(), "end": period.last_day.isoformat()},
+        "documents": {"used": 0, "limit": None},
+        "api_calls": {"used": 0, "limit": 10_000},
+    }
+
+
+async def test_admission_seeds_counts_and_answers_in_order(client: httpx2.AsyncClient) -> None:
+    items = [
+        ask("documents", 20, id="a"),
+        ask("api_calls", 7),
+        ask("documents", id="c"),
+        ask("api_calls", 60),
+    ]
+    answer = await client.post(
+        ADMIT, json={"items": [*items, {"account": "acct_two", "metric": "api_calls"}]}
+    )
+    assert answer.status_code == 200
+    first, second, third, fourth, other = answer.json()["items"]
+    assert first == {"account": ACCOUNT, "metric": "documents", "granted": True, "id": "a", "remaining": 0}
+    assert second == {"account": ACCOUNT, "metric": "api_calls", "granted": True, "remaining": 493}
+    assert (third["granted"], third["reason"], third["id"], third["remaining"]) == (
+        False,
+        "documents",
+        "c",
+        0,
+    )
+    assert (fourth["granted"], fourth["reason"], fourth["remaining"]) == (False, "burst", 493)
+    assert 6_500 < fourth["retry_after_ms"] <= 7_000
+    assert other["granted"] is True
+    used = (await client.get(USAGE)).json()
+    assert (used["documents"]["used"], used["api_calls"]["used"]) == (20, 7)
+
+
+async def test_concurrent_batches_never_exceed_the_quota(client: httpx2.AsyncClient) -> None:
+    batches = [client.post(ADMIT, json={"items": [ask("documents")] * 5}) for _ in range(12)]
+    answers = [answer.json()["items"] for answer in await asyncio.gather(*batches)]
+    assert sum(item["granted"] for items in answers for item in items) == 20
+
+
+async def test_admission_loads_the_functions_where_they_are_missing(
+    client: httpx2.AsyncClient, meter: Stores
+) -> None:
+    await send(meter.redis, "FUNCTION FLUSH")
+    answer = await client.post(ADMIT, json={"items": [ask("api_calls")]})
+    assert answer.json()["items"][0]["granted"] is True
+
+
+async def test_a_seed_may_be_repeated(client: httpx2.AsyncClient, gateway: Producer) -> None:
+    for _ in range(3):
+        answer = await client.post(SEED)
+        assert (answer.status_code, answer.content) == (204, b"")
+        await gateway.admit(READ)
+    assert (await gateway.admit(READ))[0].calls_used == 4
+
+
+async def test_a_seed_takes_the_generation_that_it_brings(
+    client: httpx2.AsyncClient, gateway: Producer
+) -> None:
+    await client.post(SEED, json={"generation": 4})
+    assert [reply.status for reply in await gateway.admit((3, 1, 1, 0), (4, 1, 1, 0))] == [2, 0]
+
+
+async def test_limits_hold_from_the_next_call_on(client: httpx2.AsyncClient, gateway: Producer) -> None:
+    await client.post(SEED)
+    assert (await client.get(LIMITS)).json() == {
+        "plan": "free",
+        "overrides": {},
+        "limits": {"burst_per_min": 60, "api_calls": 500, "documents": 20},
+    }
+    answer = await client.put(
+        LIMITS, json={"plan": "scale", "overrides": {"api_calls": None, "documents": 7}}
+    )
+    assert answer.json() == {
+        "plan": "scale",
+        "overrides": {"api_calls": None, "documents": 7},
+        "limits": {"burst_per_min": 6_000, "api_calls": None, "documents": 7},
+    }
+    assert (await client.get(LIMITS)).json() == answer.json()
+    (reply,) = await gateway.admit(READ)
+    assert (reply.burst_limit, reply.calls_limit, reply.documents_limit) == (6_000, -1, 7)
+    assert (await client.put(LIMITS, json={"plan": "free"})).json()["overrides"] == {}
+
+
+@pytest.mark.parametrize(
+    "authorization", [None, "", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x"]
+)
+async def test_nothing_internal_is_had_without_the_token(
+    client: httpx2.AsyncClient, authorization: str | None
+) -> None:
+    del client.headers["Authorization"]
+    headers = {} if authorization is None else {"Authorization": authorization}
+    for method, path in [
+        ("GET", USAGE), ("POST", ADMIT), ("POST", SEED), ("GET", LIMITS), ("PUT", LIMITS), ("GET", "/internal/v1/x"),
+    ]:  # fmt: skip
+        answer = await client.request(method, path, headers=headers)
+        assert (answer.status_code, answer.json()["error"]) == (401, "unauthorized")
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_a_bad_request_is_told_what_is_wrong(client: httpx2.AsyncClient) -> None:
+    wrong: list[tuple[str, str, bytes, int, str, str]] = [
+        ("POST", ADMIT, b"", 400, "invalid_json", ""),
+        ("POST", ADMIT, b"{", 400, "invalid_json", ""),
+        ("POST", ADMIT, b"\xff", 400, "invalid_json", ""),
+        ("POST", ADMIT, b"[" * 50_000, 400, "invalid_json", ""),
+        ("POST", ADMIT, b" " * (BODY_BYTES_MAX + 1), 413, "payload_too_large", ""),
+        ("POST", ADMIT, b"[]", 422, "validation_error", "body"),
+        ("POST", ADMIT, b"{}", 422, "validation_error", "body"),
+        ("POST", ADMIT, b'{"items": [{"account": "acct_one", "metric": "pages"}]}', 422, "validation_error", "items[0].metric"),
+        ("POST", ADMIT, b'{"items": [{"account": "", "metric": "documents"}]}', 422, "validation_error", "items[0].account"),
+        ("POST", ADMIT, msgspec.json.encode({"items": [ask("documents", 0)]}), 422, "validation_error", "items[0].cost"),
+        ("POST", ADMIT, msgspec.json.encode({"items": [ask("documents")] * 1001}), 422, "validation_error", "items"),
+        ("POST", SEED, b'{"generation": -1}', 422, "validation_error", "generation"),
+        ("PUT", LIMITS, b'{"plan": "gold"}', 422, "validation_error", "plan"),
+        ("PUT", LIMITS, b'{"plan": "free", "overrides": {"documents": 1.5}}', 422, "validation_error", "overrides.documents"),
+        ("PUT", LIMITS, b'{"plan": "free", "limits": {}}', 422, "validation_error", "body"),
+        ("GET", "/internal/v1/usage/a%20b", b"", 404, "not_found", ""),
+        ("GET", "/internal/v1/nowhere", b"", 404, "not_found", ""),
+        ("GET", "/nowhere", b"", 404, "not_found", ""),
+    ]  # fmt: skip
+    for method, path, body, status, code, field in wrong:
+        answer = await client.request(method, path, content=body)
+        assert (answer.status_code, answer.json()["error"]) == (status, code), (path, body[:80])
+        assert answer.json()["message"]
+        assert set(answer.json().get("details", {})) == ({field} if field else set())
+
+
+async def test_a_wrong_method_is_told_the_right_ones(client: httpx2.AsyncClient) -> None:
+    answer = await client.delete(LIMITS)
+    assert (answer.status_code, answer.json()["error"]) == (405, "method_not_allowed")
+    assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "PUT"}
+
+
+async def test_health_needs_no_token(client: httpx2.AsyncClient) -> None:
+    del client.headers["Authorization"]
+    assert (await client.get("/health/live")).json() == {"status": "live"}
+    assert (await client.get("/health/ready")).json() == {"status": "ready"}
+
+
+async def test_without_its_stores_it_lives_and_says_that_it_is_unavailable(
+    storeless: httpx2.AsyncClient,
+) -> None:
+    assert (await storeless.get("/health/live")).status_code == 200
+    ready = await storeless.get("/health/ready")
+    assert (ready.status_code, set(ready.json()["details"])) == (503, {"postgres", "redis"})
+    for method, path, body in [
+        ("GET", USAGE, None),
+        ("POST", ADMIT, {"items": [ask("documents")]}),
+        ("POST", SEED, None),
+        ("GET", LIMITS, None),
+        ("PUT", LIMITS, {"plan": "free"}),
+    ]:
+        answer = await storeless.request(method, path, json=body)
+        assert (answer.status_code, answer.json()["error"]) == (503, "unavailable")
+        assert answer.headers["Retry-After"] == "1"
+
+
+async def test_a_missing_schema_is_not_ready(client: httpx2.AsyncClient, meter: Stores) -> None:
+    async with meter.pool.acquire() as connection:
+        await connection.execute("alter schema metering rename to elsewhere")
+    answer = await client.get("/health/ready")
+    assert (answer.status_code, set(answer.json()["details"])) == (503, {"postgres"})
+
+
+async def test_a_defect_is_a_500_without_its_cause(client: httpx2.AsyncClient, meter: Stores) -> None:
+    await client.post(SEED)
+    await send(meter.redis, "HSET", meter_account(ACCOUNT), "calls_used", "many")
+    answer = await client.get(USAGE)
+    assert (answer.status_code, answer.json()["error"]) == (500, "internal_error")
+    assert "many" not in answer.text
+
+
+async def test_a_lost_reply_is_asked_for_again_and_counts_once(
+    client: httpx2.AsyncClient, meter: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.post(SEED)
+    await _lose_the_next_reply(monkeypatch)
+    answer = await client.post(ADMIT, json={"items": [ask("api_calls", 3)]})
+    assert answer.json()["items"][0]["granted"] is True
+    assert await send(meter.redis, "HGET", meter_account(ACCOUNT), "calls_used") == b"3"
+
+
+async def _lose_the_next_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+    from redis.exceptions import TimeoutError as RedisTimeoutError  # noqa: PLC0415
+
+    from services.metering import admission  # noqa: PLC0415
+
+    lost: list[bool] = []
+
+    async def losing(redis: Any, *parts: Any) -> Any:
+        reply = await send(redis, *parts)
+        if not lost:
+            lost.append(True)
+            raise RedisTimeoutError
+        return reply
+
+    monkeypatch.setattr(admission, "send", losing)
