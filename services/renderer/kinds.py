@@ -12,21 +12,21 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     due: str = ""
     total: str = "Total"
     ship_to: str = ""
-    paid: str = "Paid"
-    overdue: str = "Overdue"
+    overdue: str = "OVERDUE"
     always_paid: bool = False
 
 
 KINDS = {
     "invoice": Kind(title="Invoice", client="Bill to", due="Due date"),
-    "quote": Kind(title="Quote", client="Prepared for", due="Valid until", overdue="Expired"),
+    "quote": Kind(title="Quote", client="Prepared for", due="Valid until", overdue="EXPIRED"),
     "receipt": Kind(
         title="Receipt", client="Received from", issued="Date paid", total="Total paid", always_paid=True
     ),
     "purchase_order": Kind(
         title="Purchase order", client="Supplier", issued="Order date", due="Delivery by", ship_to="Ship to"
     ),
-    "estimate": Kind(title="Estimate", client="Prepared for", due="Valid until", overdue="Expired"),
+    "estimate": Kind(title="Estimate", client="Prepared for", due="Valid until", overdue="EXPIRED"),
 }
+PAID = "PAID"
 # What lies across every page, so that nobody takes the paper for the real thing.
 STAMPS = {"draft": "DRAFT", "cancelled": "CANCELLED"}

@@ -7,7 +7,7 @@ import msgspec
 from babel import Locale
 
 from services.renderer.amounts import RATE_DECIMALS_MAX, Money, day, money, number
-from services.renderer.kinds import KINDS, STAMPS, Kind
+from services.renderer.kinds import KINDS, PAID, STAMPS, Kind
 from shared.messages import Party, RenderJob
 
 LANGUAGE = "en"
@@ -39,9 +39,9 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class DocumentPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A document in words. ``stamp`` lies across each page, ``badge`` beside the title; either may be empty.
+    """A document in words. ``stamp`` lies across each page, ``badge`` stands beside the title; either may be empty.
 
-    ``facts`` are the number and the dates, ``sums`` what stands above the total.
+    ``badge_kind`` is the status that the badge tells, ``facts`` are the number and the dates, ``sums`` what stands above the total.
     """
 
     language: str
@@ -78,12 +78,12 @@ def document_page(job: RenderJob) -> DocumentPage:
         direction=locale.text_direction,
         title=kind.title,
         number=_clean(job.number or ""),
-        footer=_clean(job.number or f"{kind.title} (draft)"),
-        file_title=" ".join(filter(None, (kind.title, _clean(job.number or "(draft)")))),
+        footer=" · ".join(filter(None, (_clean(job.number or kind.title), STAMPS.get(job.status)))),
+        file_title=f"{kind.title} {_clean(job.number or f'({job.status})')}",
         author=_clean(job.seller.name),
         subject=f"{kind.title} for {client.name}, {day(locale, job.issued_date)}",
         stamp=STAMPS.get(job.status, ""),
-        badge={"paid": kind.paid, "overdue": kind.overdue}.get(badge_kind, ""),
+        badge={"paid": PAID, "overdue": kind.overdue, **STAMPS}.get(badge_kind, ""),
         badge_kind=badge_kind,
         seller=_address("From", job.seller),
         client=client,
@@ -98,9 +98,9 @@ def document_page(job: RenderJob) -> DocumentPage:
 
 
 def _badge_kind(kind: Kind, status: str) -> str:
-    if status in STAMPS:
-        return ""
-    return "paid" if kind.always_paid or status == "paid" else status if status == "overdue" else ""
+    if status in STAMPS or not kind.always_paid:
+        return status
+    return "paid"
 
 
 def _facts(job: RenderJob, kind: Kind, locale: Locale) -> Iterator[Row]:
