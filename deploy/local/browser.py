@@ -25,6 +25,7 @@ MAC_APPS = (
 )
 PROBE_TIMEOUT_S = 20
 DOWNLOAD_TIMEOUT_S = 300
+CONNECT_TIMEOUT_S = 10
 ADVICE = """\
 No browser to print PDFs with could be found or installed. Any one of these helps:
   Debian:  sudo apt install chromium-headless-shell
@@ -95,7 +96,9 @@ def _first_that_starts(candidates: Iterator[str]) -> str | None:
 
 def _download() -> bool:
     print("No Chromium or Chrome is installed; downloading a headless one ...", file=sys.stderr)
-    argv = (sys.executable, "-m", "playwright", "install", "--only-shell", "chromium")
+    # Playwright tries five times, and by default waits 30 s each time on a network that swallows connections.
+    patience = f"PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT={CONNECT_TIMEOUT_S * 1000}"
+    argv = ("env", patience, sys.executable, "-m", "playwright", "install", "--only-shell", "chromium")
     return ran_well(argv, timeout_s=DOWNLOAD_TIMEOUT_S)
 
 

@@ -10,9 +10,12 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import FrameType
 from typing import IO
+
+PATIENCE_S = 3.0
 
 
 def hold(lock_file: Path) -> IO[str] | None:
@@ -42,6 +45,7 @@ def main() -> int:
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         child.send_signal(signal.Signals[stop_signal])
+        threading.Thread(target=_insist, args=(child,), daemon=True).start()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
@@ -49,6 +53,13 @@ def main() -> int:
     _unblock_signals()
     code = child.wait()
     return code if code >= 0 else 128 - code
+
+
+def _insist(child: subprocess.Popen[bytes]) -> None:
+    """PostgreSQL that is stopped in the midst of its start may hang; SIGQUIT ends it without loss all the same."""
+    for number in (signal.SIGQUIT, signal.SIGKILL):
+        time.sleep(PATIENCE_S)
+        child.send_signal(number)
 
 
 def _stop_with_runner(lock_file: str) -> None:

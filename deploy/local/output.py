@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 from collections import deque
+from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,7 @@ GUIDE = "guide"
 LOG_SIZE_BYTES_MAX = 10_000_000
 LAST_LINES = 12
 LOUD_LEVELS = ("error", "critical")
+STARTED = re.compile(r"started \(pid=\d+\)$")
 STOPPED = re.compile(r"(\S+) stopped \(rc=")
 
 
@@ -38,6 +40,7 @@ class LogFiles:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         self.width = 0
+        self.on_start: Callable[[], None] = _ignore
         self._folder = folder
         self._files: dict[str, logging.Logger] = {}
         self._last: dict[str, deque[str]] = {}
@@ -51,6 +54,8 @@ class LogFiles:
             return
         self._file(message.name).info("%s", line)
         self._last[message.name].append(line)
+        if message.name == "system" and STARTED.search(line):
+            self.on_start()
         stopped = STOPPED.match(line) if message.name == "system" else None
         if stopped and not self._first_stopped:
             self._first_stopped = stopped[1]
@@ -80,6 +85,10 @@ class LogFiles:
             self._files[name] = file
             self._last[name] = deque(maxlen=LAST_LINES)
         return self._files[name]
+
+
+def _ignore() -> None:
+    """Nothing is to be done when a process has started."""
 
 
 def _alarm(line: str) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import sys
 import time
 from pathlib import Path
@@ -32,8 +33,24 @@ POLL_S = 0.05
 STOPPED_BY_SIGNAL = (130, 143)
 
 
+class PatientManager(Manager):
+    """honcho's manager, which also heeds a stop that comes before it knows the number of every process."""
+
+    _asked = False
+
+    def terminate(self) -> None:
+        self._asked = True
+        if self._all_started():
+            super().terminate()
+
+    def stop_if_asked(self) -> None:
+        if self._asked:
+            self.terminate()
+
+
 def main() -> int:
     DATA.mkdir(mode=0o711, exist_ok=True)
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # Until honcho has its own for both.
     try:
         with only_run():
             return run(surroundings(ROOT, DATA, os.environ))
@@ -76,7 +93,8 @@ def _is_a_run(pid: str) -> bool:
 def run(around: Surroundings) -> int:
     """Start everything and return its exit code when it has ended: by a signal, or because a part failed."""
     output = LogFiles(DATA / "log")
-    manager = Manager(cast("Printer", output))
+    manager = PatientManager(cast("Printer", output))
+    output.on_start = manager.stop_if_asked
     for store in around.stores:
         command = leashed(store.argv, lock_file=LOCK, stop_signal=store.stop_signal)
         manager.add_process(store.name, _shell(command), env=around.variables, cwd=os.sep)
