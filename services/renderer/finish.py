@@ -9,6 +9,7 @@ import pikepdf
 from services.renderer.page import DocumentPage
 
 PRODUCER = "InvoUno"
+TOOLKIT = b' x:xmptk="pikepdf"'
 STRUCTURE_ID = re.compile(rb"(?<=\(node)\d{8}(?=\))")
 
 
@@ -46,3 +47,5 @@ def _describe(pdf: pikepdf.Pdf, page: DocumentPage, updated_at: datetime) -> Non
     with pdf.open_metadata(set_pikepdf_as_editor=False, update_docinfo=False) as metadata:
         metadata.load_from_docinfo(pdf.docinfo)
         metadata["dc:language"] = {page.language}
+    packet = pdf.Root.Metadata.read_bytes()
+    pdf.Root.Metadata.write(packet.replace(TOOLKIT, b""))

@@ -61,7 +61,9 @@ def poppler() -> Callable[..., bytes]:
 
     def run(tool: str, *options: str, pdf: bytes) -> bytes:
         after = ("-",) if tool == "pdftotext" else ()
-        return subprocess.run([tool, *options, "-", *after], input=pdf, capture_output=True, check=True).stdout
+        return subprocess.run(
+            [tool, *options, "-", *after], input=pdf, capture_output=True, check=True
+        ).stdout
 
     return run
 
