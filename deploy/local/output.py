@@ -77,6 +77,11 @@ class LogFiles:
             print(f"  {line}", file=sys.stderr)
         print(f"More in {self._folder / name}.log", file=sys.stderr)
 
+    def close(self) -> None:
+        for file in self._files.values():
+            for handler in file.handlers:
+                handler.close()
+
     def _file(self, name: str) -> logging.Logger:
         if name not in self._files:
             file = logging.Logger(name)  # noqa: LOG001 - a file of its own, not a part of this program's log

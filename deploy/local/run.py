@@ -5,6 +5,7 @@ import shlex
 import signal
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import IO, cast
 
@@ -92,22 +93,22 @@ def _is_a_run(pid: str) -> bool:
 
 def run(around: Surroundings) -> int:
     """Start everything and return its exit code when it has ended: by a signal, or because a part failed."""
-    output = LogFiles(DATA / "log")
-    manager = PatientManager(cast("Printer", output))
-    output.on_start = manager.stop_if_asked
-    for store in around.stores:
-        command = leashed(store.argv, lock_file=LOCK, stop_signal=store.stop_signal)
-        manager.add_process(store.name, _shell(command), env=around.variables, cwd=os.sep)
-    for name, module in MODULES.items():
-        command = leashed((sys.executable, "-m", module), lock_file=LOCK, stop_signal="SIGTERM")
-        manager.add_process(name, _shell(command), env=around.variables, cwd=str(ROOT))
-    print("Starting InvoUno ...", flush=True)
-    manager.loop()
-    if manager.returncode in STOPPED_BY_SIGNAL:
-        print("InvoUno has stopped.")
-        return 0
-    output.explain_end()
-    return 1
+    with closing(LogFiles(DATA / "log")) as output:
+        manager = PatientManager(cast("Printer", output))
+        output.on_start = manager.stop_if_asked
+        for store in around.stores:
+            command = leashed(store.argv, lock_file=LOCK, stop_signal=store.stop_signal)
+            manager.add_process(store.name, _shell(command), env=around.variables, cwd=os.sep)
+        for name, module in MODULES.items():
+            command = leashed((sys.executable, "-m", module), lock_file=LOCK, stop_signal="SIGTERM")
+            manager.add_process(name, _shell(command), env=around.variables, cwd=str(ROOT))
+        print("Starting InvoUno ...", flush=True)
+        manager.loop()
+        if manager.returncode not in STOPPED_BY_SIGNAL:
+            output.explain_end()
+            return 1
+    print("InvoUno has stopped.")
+    return 0
 
 
 def _shell(argv: tuple[str, ...]) -> str:
