@@ -56,10 +56,10 @@ class Door:
     """The ASGI application of one path: an operation for each of its methods."""
 
     def __init__(self, **operations: Operation) -> None:
-        self._operations = operations
+        self.operations = operations
         if "GET" in operations:
-            self._operations["HEAD"] = operations["GET"]
-        self._allow = ", ".join(sorted(self._operations))
+            self.operations["HEAD"] = operations["GET"]
+        self._allow = ", ".join(sorted(self.operations))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         extra: Headers = [(b"x-request-id", request_id(scope))]
@@ -87,7 +87,7 @@ class Door:
         return problem_answer(refused)
 
     async def _served(self, scope: Scope, receive: Receive, extra: Headers) -> Answer:
-        operation = self._operations.get(scope["method"])
+        operation = self.operations.get(scope["method"])
         if operation is None:
             raise Problem("method_not_allowed", f"This path answers to: {self._allow}", allow=self._allow)
         key = bearer_key(scope)

@@ -8,6 +8,9 @@ import httpx2
 from bodies import CLIENT, document
 from product import Product
 
+from cli.main import build_parser
+from cli.stores import Settings, Stores
+
 
 class Account:
     """``http`` carries a key of the account; to be used as a context, which closes it."""
@@ -69,6 +72,19 @@ class Account:
     def sql(self, statement: str, *values: Any) -> list[asyncpg.Record]:
         """The rows of a statement on the product's database, for what no call can show or make."""
         return asyncio.run(rows_of(self.product.urls.database, statement, *values))
+
+    def command(self, *arguments: str) -> Any:
+        """What the operator's command does with these arguments on the product's stores."""
+        return asyncio.run(_commanded(self.product, arguments))
+
+
+async def _commanded(product: Product, arguments: tuple[str, ...]) -> Any:
+    stores = Stores(Settings(database_url=product.urls.database, redis_url=product.urls.redis))
+    options = build_parser().parse_args(arguments)
+    try:
+        return await options.perform(stores, options)
+    finally:
+        await stores.aclose()
 
 
 async def rows_of(database_url: str, statement: str, *values: Any) -> list[asyncpg.Record]:

@@ -1,4 +1,4 @@
-"""Bodies over HTTP: what is no JSON is 400, what breaks a rule is 422 with all the broken fields, and nothing is 500."""
+"""Bodies: what is no JSON is 400, what breaks a rule is 422 with all the broken fields, and nothing is 500."""
 
 from typing import Any
 
@@ -53,8 +53,9 @@ def test_all_the_broken_fields_are_told_at_once_and_the_unknown_client_with_them
     }  # fmt: skip
     details = refused(house.http.post("/v1/documents", json=body), 422, "validation_error")
     assert set(details) == {
-        "type", "client_id", "currency", "issued_date", "due_date", "tax_rate", "notes", "template", "status", "due_dat",
-        "items[1].title", "items[1].quantity", "items[1].rate", "items[1].discount", "items[2].rate", "items[3]",
+        "type", "client_id", "currency", "issued_date", "due_date", "tax_rate", "notes", "template", "status",
+        "due_dat", "items[1].title", "items[1].quantity", "items[1].rate", "items[1].discount", "items[2].rate",
+        "items[3]",
     }  # fmt: skip
     assert details["due_dat"] == "Unknown field"
     assert details["type"] == details["items[2].rate"] == "This field is required"
@@ -87,7 +88,7 @@ NUMBERS = [
     "1e400", "-1e400", "1e1000000", "-1e1000000", "1e99999999999999999999", "1e-400", "1e-99999999999999999999",
     "1000000000000", "-1000000000000", "999999999999.9999999", "0.0000001", "1" * 100_000, "-" + "9" * 100_000,
     "1." + "1" * 100_000, "0." + "0" * 100_000 + "1", "1" * 50_000 + "e-50000", '"1e3"', '"NaN"', '""', "true", "null",
-    '"' + "1" * 100_000 + '"', "[]", '"١"',
+    '"' + "1" * 100_000 + '"', "[]", '"२"',
 ]  # fmt: skip
 
 
@@ -105,8 +106,6 @@ def test_a_number_beyond_the_bounds_is_422_at_its_field(house: Account, field: s
     "number", [number for number in NUMBERS if number != "null"], ids=lambda number: number[:20]
 )
 def test_a_tax_rate_beyond_its_bounds_is_422(house: Account, number: str) -> None:
-    if number == '"١"':
-        number = '"100.1"'
     body = f'{{"tax_rate": {number}}}'
     answer = house.http.put(f"/v1/documents/{house.document()['id']}", content=body, headers=JSON)
     assert set(refused(answer, 422, "validation_error")) == {"tax_rate"}

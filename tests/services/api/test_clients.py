@@ -42,7 +42,7 @@ def test_an_email_must_look_like_one(house: Account, email: str) -> None:
     assert set(refused(answer, 422, "validation_error")) == {"email"}
 
 
-@pytest.mark.parametrize("country", ["United States", "Côte d’Ivoire", "US", " somewhere "])
+@pytest.mark.parametrize("country", ["United States", "Côte d'Ivoire", "US", " somewhere "])
 def test_a_country_is_kept_as_given(house: Account, country: str) -> None:
     assert house.client(country=country)["country"] == country
 
