@@ -24,6 +24,20 @@ UP = "InvoUno is up."
 MARK = "INVOUNO_TEST_RUN"
 CONFIGURED = ("DATABASE_URL", "REDIS_URL", "QUEUE_REDIS_URL", "METER_REDIS_URL", "OBJECT_STORE_URL")
 
+EARLY_STOP = """
+import sys
+from pathlib import Path
+from deploy.local.output import LogFiles
+from deploy.local.run import PatientManager
+output = LogFiles(Path(sys.argv[1]))
+manager = PatientManager(output)
+output.on_start = manager.stop_if_asked
+manager.add_process("one", "exec sleep 60")
+manager.add_process("two", "exec sleep 60")
+manager.terminate()
+manager.loop()
+"""
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for leftovers in /proc")
 
 
@@ -172,3 +186,9 @@ def test_a_port_that_is_taken_is_said_in_words(folder: Path) -> None:
         said = refused(folder, port)
     assert f"InvoUno cannot listen on 127.0.0.1:{port}" in said
     assert "make run PORT=" in said
+
+
+def test_a_stop_that_comes_before_anything_has_started_is_heeded(tmp_path: Path) -> None:
+    argv = (sys.executable, "-c", EARLY_STOP, str(tmp_path))
+    subprocess.run(argv, cwd=ROOT, timeout=20, check=False)
+    assert "two stopped" in (tmp_path / "system.log").read_text()

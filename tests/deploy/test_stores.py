@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
+from deploy.local.leash import hold, leashed
 from deploy.local.postgres import postgres_store
 from deploy.local.processes import command_line, end_leftover
 from deploy.local.store import Store, wait_until_ready
@@ -120,6 +121,18 @@ def test_a_pid_file_that_names_somebody_else_harms_nobody(tmp_path: Path) -> Non
         assert not pid_file.exists()
         assert innocent.poll() is None
         innocent.send_signal(signal.SIGKILL)
+
+
+def test_a_command_that_ignores_a_stop_is_ended_all_the_same(tmp_path: Path) -> None:
+    stubborn = ("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done")
+    lock = hold(tmp_path / "lock")
+    assert lock is not None
+    argv = leashed(stubborn, lock_file=tmp_path / "lock", stop_signal="SIGTERM")
+    with lock, subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.terminate()
+        assert process.wait(5) == 128 + signal.SIGQUIT
 
 
 def gone_within(pid: int, patience_s: float) -> bool:
