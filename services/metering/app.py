@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from services.metering.admission import Admission
-from services.metering.consumer import run_background
+from services.metering.consumer import in_background
 from services.metering.http import (
     ServiceAuth,
     answer_defect,
@@ -26,7 +26,7 @@ from services.metering.settings import Settings
 from services.metering.stores import STORE_ERRORS, Stores
 from shared.errors import Problem
 from shared.messages import METER_SHARDS
-from shared.postgres import open_pool
+from shared.postgres import Pool, open_pool
 from shared.redis import open_redis
 
 # One connection per owned shard, and as many for the routes.
@@ -34,12 +34,13 @@ POOL_SIZE_MAX = 2 * METER_SHARDS
 STATEMENT_TIMEOUT_S = 10.0
 REDIS_TIMEOUT_S = 2.0
 PATIENT_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 3.0
 
 
 def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[State]:
-        async with open_stores(settings) as stores, _background(stores):
+        async with open_stores(settings) as stores, in_background(stores, read_library()):
             seeder = Seeder(stores)
             admission = Admission(stores.redis, seeder, producer=f"metering-{secrets.token_hex(8)}")
             yield State(stores=stores, seeder=seeder, admission=admission)
@@ -70,15 +71,12 @@ async def open_stores(settings: Settings) -> AsyncGenerator[Stores]:
     finally:
         await patient.aclose()
         await redis.aclose()
-        await pool.close()
+        await _close(pool)
 
 
-@asynccontextmanager
-async def _background(stores: Stores) -> AsyncGenerator[None]:
-    task = asyncio.create_task(run_background(stores, read_library()))
+async def _close(pool: Pool) -> None:
     try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()

@@ -5,7 +5,8 @@ Several metering processes may run; a shard's owner holds an advisory lock, and 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -14,7 +15,7 @@ import structlog
 from services.metering.handover import BATCH_MAX, hand_over
 from services.metering.ledger import delete_fences, try_own_shard
 from services.metering.library import Library, ensure_library
-from services.metering.stores import ACQUIRE_TIMEOUT_S, STORE_ERRORS, Outage, Stores, send
+from services.metering.stores import STORE_ERRORS, Outage, Stores, send
 from shared.messages import METER_SHARDS, meter_stream
 from shared.postgres import Connection
 
@@ -28,18 +29,33 @@ LIBRARY_CHECK_S = 2.0
 # A producer's record lives for a day, so an entry that comes again after this came from a very old backup.
 FENCE_KEPT = timedelta(days=30)
 PURGE_EVERY_S = 3600.0
+CANCEL_AGAIN_S = 0.1
 
 log = structlog.get_logger(__name__)
 
 
-async def run_background(stores: Stores, library: Library, *, linger_s: float = LINGER_S) -> None:
-    """Run until cancelled."""
+@asynccontextmanager
+async def in_background(
+    stores: Stores, library: Library, *, linger_s: float = LINGER_S
+) -> AsyncGenerator[None]:
+    """Do the background work within the context."""
     outage = Outage()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_persist("library", outage, partial(_keep_library, stores, library, outage)))
-        for shard in range(METER_SHARDS):
-            drain = partial(drain_shard, stores, shard, outage, linger_s=linger_s)
-            tasks.create_task(_persist(_name(shard), outage, drain))
+    works = {"library": partial(_keep_library, stores, library, outage)}
+    for shard in range(METER_SHARDS):
+        works[_name(shard)] = partial(drain_shard, stores, shard, outage, linger_s=linger_s)
+    tasks = {asyncio.create_task(_persist(name, outage, work)) for name, work in works.items()}
+    try:
+        yield
+    finally:
+        await _stop(tasks)
+
+
+async def _stop(tasks: set[asyncio.Task[None]]) -> None:
+    """Cancel until they end: the stores' clients, caught while they connect, may swallow a cancellation."""
+    while tasks:
+        for task in tasks:
+            task.cancel()
+        _, tasks = await asyncio.wait(tasks, timeout=CANCEL_AGAIN_S)
 
 
 async def _persist(name: str, outage: Outage, work: Callable[[], Awaitable[None]]) -> None:
@@ -64,7 +80,7 @@ async def _keep_library(stores: Stores, library: Library, outage: Outage) -> Non
 
 async def drain_shard(stores: Stores, shard: int, outage: Outage, *, linger_s: float = LINGER_S) -> None:
     """Own the shard and hand its stream over until a store fails; return after a while if another process owns it."""
-    async with stores.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+    async with stores.connect() as connection:
         if await try_own_shard(connection, shard):
             await _drain_as_owner(connection, stores, shard, outage, linger_s=linger_s)
             return

@@ -42,24 +42,39 @@ def poison_stream(shard: int) -> str:
 
 async def hand_over(connection: Connection, redis: Redis, shard: int) -> int:
     """Bring the stream's first entries, at most BATCH_MAX, into the ledger; how many there were."""
-    async with handing_over(connection, redis, shard) as count:
-        return count
+    async with handing_over(connection, redis, shard) as work:
+        return await work.take()
 
 
 @asynccontextmanager
-async def handing_over(connection: Connection, redis: Redis, shard: int) -> AsyncGenerator[int]:
-    """Within, the first entries are in the ledger though not committed, and nobody else hands this shard over.
-
-    Gives how many there were; fewer than BATCH_MAX means that the ledger lacks nothing.
-    """
+async def handing_over(connection: Connection, redis: Redis, shard: int) -> AsyncGenerator["HandOver"]:
+    """Within, nobody else hands this shard over; on leaving, what was taken is committed and then trimmed."""
+    work = HandOver(connection, redis, shard)
     async with connection.transaction():
         await lock_hand_over(connection, shard)
-        items = await _read_head(redis, shard)
-        poison = [item for item in items if item.entry is None]
-        poison += await _settle(connection, shard, [item for item in items if item.entry is not None])
-        yield len(items)
-    await _set_aside(redis, shard, poison)
-    await _delete(redis, shard, items)
+        yield work
+    await work.trim()
+
+
+class HandOver:
+    def __init__(self, connection: Connection, redis: Redis, shard: int) -> None:
+        self._connection = connection
+        self._redis = redis
+        self._shard = shard
+        self._taken: list[Item] = []
+        self._poison: list[Item] = []
+
+    async def take(self) -> int:
+        """Count the stream's first entries, once; fewer than BATCH_MAX means that the ledger lacks nothing."""
+        self._taken = await _read_head(self._redis, self._shard)
+        self._poison = [item for item in self._taken if item.entry is None]
+        readable = [item for item in self._taken if item.entry is not None]
+        self._poison += await _settle(self._connection, self._shard, readable)
+        return len(self._taken)
+
+    async def trim(self) -> None:
+        await _set_aside(self._redis, self._shard, self._poison)
+        await _delete(self._redis, self._shard, self._taken)
 
 
 async def _read_head(redis: Redis, shard: int) -> list[Item]:

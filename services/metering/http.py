@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -27,6 +28,8 @@ STATUSES: dict[Code, int] = {
     "unavailable": 503,
 }
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 
 class ServiceAuth:
@@ -108,6 +111,7 @@ async def answer_http_error(_: Request[Any], error: Exception) -> Response:
 
 async def answer_outage(_: Request[Any], error: Exception) -> Response:
     """A store is away; the caller tries again."""
+    log.warning("a store is away", error=f"{type(error).__name__}: {error}")
     sentence = f"A store of the metering service is away ({type(error).__name__}); try again"
     return problem_answer(Problem("unavailable", sentence, retry_after_s=1))
 

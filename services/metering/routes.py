@@ -5,6 +5,7 @@ from typing import Annotated, Any, TypedDict
 
 import msgspec
 from msgspec import Meta
+from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -16,7 +17,7 @@ from services.metering.ledger import Account, is_migrated
 from services.metering.library import revision_of
 from services.metering.limits import Limits, Overrides
 from services.metering.seeding import Seeder
-from services.metering.stores import ACQUIRE_TIMEOUT_S, STORE_ERRORS, Stores
+from services.metering.stores import STORE_ERRORS, Stores
 from shared.errors import Problem
 
 ITEMS_MAX = 1000
@@ -54,7 +55,7 @@ class LimitsAnswer(msgspec.Struct, frozen=True):
 
 async def get_usage(request: Request[State]) -> Response:
     account_id, stores = _account(request), request.state["stores"]
-    async with stores.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+    async with stores.connect() as connection:
         return json_answer(await read_usage(connection, stores.redis, account_id))
 
 
@@ -72,18 +73,18 @@ async def post_seed(request: Request[State]) -> Response:
     return Response(status_code=204)
 
 
-async def get_limits(request: Request[State]) -> Response:
-    account_id = _account(request)
-    async with request.state["stores"].pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-        return json_answer(_shown(await read_account(connection, account_id)))
+class AccountLimits(HTTPEndpoint):
+    async def get(self, request: Request[State]) -> Response:
+        account_id = _account(request)
+        async with request.state["stores"].connect() as connection:
+            return json_answer(_shown(await read_account(connection, account_id)))
 
-
-async def put_limits(request: Request[State]) -> Response:
-    account_id, stores = _account(request), request.state["stores"]
-    body = await read_json(request, LimitsBody)
-    async with stores.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-        await set_plan(connection, stores.redis, account_id, body.plan, body.overrides)
-        return json_answer(_shown(await read_account(connection, account_id)))
+    async def put(self, request: Request[State]) -> Response:
+        account_id, stores = _account(request), request.state["stores"]
+        body = await read_json(request, LimitsBody)
+        async with stores.connect() as connection:
+            await set_plan(connection, stores.redis, account_id, body.plan, body.overrides)
+            return json_answer(_shown(await read_account(connection, account_id)))
 
 
 async def get_live(_: Request[State]) -> Response:
@@ -102,7 +103,7 @@ async def get_ready(request: Request[State]) -> Response:
 async def _away(stores: Stores) -> dict[str, str]:
     away: dict[str, str] = {}
     try:
-        async with stores.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+        async with stores.connect() as connection:
             if not await is_migrated(connection):
                 away["postgres"] = "The migrations of metering are missing"
     except STORE_ERRORS as error:
@@ -130,7 +131,6 @@ INTERNAL = [
     Route("/usage/{account}", get_usage),
     Route("/admit", post_admit, methods=["POST"]),
     Route("/accounts/{account}/seed", post_seed, methods=["POST"]),
-    Route("/accounts/{account}/limits", get_limits),
-    Route("/accounts/{account}/limits", put_limits, methods=["PUT"]),
+    Route("/accounts/{account}/limits", AccountLimits),
 ]
 HEALTH = [Route("/health/live", get_live), Route("/health/ready", get_ready)]

@@ -1,6 +1,8 @@
 """What the tests of metering share: both stores as the service holds them, and ways to call the admission function."""
 
-from collections.abc import AsyncGenerator, Generator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -8,9 +10,12 @@ from redis import Redis
 
 from services.metering.admission import Reply
 from services.metering.app import open_stores
+from services.metering.counters import seed_counters
+from services.metering.ledger import Account, Used
 from services.metering.library import ensure_library, read_library
+from services.metering.limits import period_at
 from services.metering.settings import Settings
-from services.metering.stores import Stores, send
+from services.metering.stores import STORE_ERRORS, Stores, redis_clock, send
 from shared.messages import ADMIT_FUNCTION, meter_account, meter_producer, meter_shard, meter_stream
 
 ACCOUNT = "acct_one"
@@ -64,6 +69,10 @@ class Clocked:
     def read(self, n: int = 1, calls: int = 1) -> Reply:
         return self.admit((0, n, calls, 0))[0]
 
+    def last_entry(self) -> dict[bytes, bytes]:
+        newest: Any = self.redis.xrevrange(meter_stream(meter_shard(ACCOUNT)), count=1)
+        return newest[0][1]
+
     def call(self, *parts: Any) -> Any:
         return self.redis.execute_command("FCALL", *parts)
 
@@ -101,6 +110,22 @@ async def meter(settings: Settings) -> AsyncGenerator[Stores]:
         await ensure_library(stores.redis, read_library())
         yield stores
         await ensure_library(stores.redis, read_library())
+
+
+async def seed_afresh(meter: Stores, account_id: str = ACCOUNT) -> None:
+    """Live counters of an account that has used nothing, without asking the ledger."""
+    period = period_at(await redis_clock(meter.redis))
+    await seed_counters(meter.redis, account_id, Account(), period, Used(0, 0))
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], *, timeout_s: float = 8.0) -> None:
+    """Wait until the condition holds; a store that is away does not end the wait."""
+    async with asyncio.timeout(timeout_s):
+        while True:
+            with suppress(*STORE_ERRORS):
+                if await holds():
+                    return
+            await asyncio.sleep(0.02)
 
 
 @pytest.fixture

@@ -6,19 +6,26 @@ import msgspec
 import pytest
 from redis.exceptions import ResponseError
 
-from services.metering.accounts import set_plan
+from services.metering.counters import publish_limits
 from services.metering.entries import Entry, decode_entry
-from services.metering.seeding import seed_account
+from services.metering.ledger import Account
+from services.metering.limits import check_terms
 from services.metering.stores import Stores, send
 from shared.messages import ADMIT_FUNCTION, meter_account, meter_producer, meter_shard, meter_stream
-from tests.services.metering.conftest import ACCOUNT, Producer
+from tests.services.metering.conftest import ACCOUNT, Producer, seed_afresh
 
 READ, CREATE, RELEASE, PEEK = (0, 1, 1, 0), (0, 1, 1, 1), (0, 1, 0, -1), (0, 0, 0, 0)
 
 
+@pytest.fixture
+def database_url() -> str:
+    """These tests need no ledger."""
+    return "postgresql://nobody@127.0.0.1:1/none"
+
+
 @pytest.fixture(autouse=True)
 async def seeded(meter: Stores) -> None:
-    await seed_account(meter, ACCOUNT)
+    await seed_afresh(meter)
 
 
 async def entries(meter: Stores) -> list[Entry]:
@@ -113,7 +120,7 @@ async def test_a_generation_is_remembered_before_the_account_is_seeded(
     gateway: Producer, meter: Stores
 ) -> None:
     assert (await gateway.admit((5, 1, 1, 0), account="acct_new"))[0].status == 1
-    await seed_account(meter, "acct_new")
+    await seed_afresh(meter, "acct_new")
     assert (await gateway.admit((4, 1, 1, 0), account="acct_new"))[0].status == 2
 
 
@@ -159,22 +166,25 @@ async def test_a_release_of_a_later_period_asks_to_be_seeded(gateway: Producer) 
     assert (await gateway.admit((0, 1, 0, -1, now.period_start_s)))[0].documents_used == 0
 
 
+async def set_limits(meter: Stores, version: int, plan: str = "free", **overrides: int | None) -> None:
+    account = Account(plan=plan, overrides=check_terms(plan, overrides), version=version)
+    await publish_limits(meter.redis, ACCOUNT, account)
+
+
 async def test_a_plan_below_what_is_used_refuses_until_there_is_room(
     gateway: Producer, meter: Stores
 ) -> None:
-    async with meter.pool.acquire() as connection:
-        await set_plan(connection, meter.redis, ACCOUNT, "free", {"documents": 10})
-        await gateway.admit((0, 10, 1, 1))
-        await set_plan(connection, meter.redis, ACCOUNT, "free", {"documents": 4})
-        (reply,) = await gateway.admit(CREATE)
-        assert (reply.granted, reply.reason, reply.documents_limit, reply.documents_used) == (0, 3, 4, 10)
-        assert (await gateway.admit((0, 6, 0, -1), CREATE))[1].granted == 0
-        assert (await gateway.admit(RELEASE, CREATE))[1].granted == 1
+    await set_limits(meter, 1, documents=10)
+    await gateway.admit((0, 10, 1, 1))
+    await set_limits(meter, 2, documents=4)
+    (reply,) = await gateway.admit(CREATE)
+    assert (reply.granted, reply.reason, reply.documents_limit, reply.documents_used) == (0, 3, 4, 10)
+    assert (await gateway.admit((0, 6, 0, -1), CREATE))[1].granted == 0
+    assert (await gateway.admit(RELEASE, CREATE))[1].granted == 1
 
 
 async def test_an_unlimited_plan_says_minus_one(gateway: Producer, meter: Stores) -> None:
-    async with meter.pool.acquire() as connection:
-        await set_plan(connection, meter.redis, ACCOUNT, "enterprise")
+    await set_limits(meter, 1, "enterprise")
     (reply,) = await gateway.admit((0, 50_000, 1, 1))
     assert (reply.granted, reply.calls_limit, reply.documents_limit) == (50_000, -1, -1)
 
@@ -187,9 +197,7 @@ async def test_large_counters_keep_their_last_digit(gateway: Producer, meter: St
 
 
 async def test_any_concurrency_admits_exactly_the_quota(meter: Stores) -> None:
-    async with meter.pool.acquire() as connection:
-        overrides = {"api_calls": 700, "documents": 90, "burst_per_min": None}
-        await set_plan(connection, meter.redis, ACCOUNT, "free", overrides)
+    await set_limits(meter, 1, api_calls=700, documents=90, burst_per_min=None)
 
     async def use(producer: Producer) -> int:
         return sum([reply.granted for _ in range(40) for reply in await producer.admit((0, 2, 1, 0), CREATE)])

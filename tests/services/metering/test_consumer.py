@@ -1,27 +1,26 @@
 """The background work: who drains, and that nothing needs a restart of the process."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from deploy.local.store import Store
 from deploy.local.stores import started
 from deploy.local.valkey import valkey_store
 from services.metering import consumer
 from services.metering.app import open_stores
-from services.metering.consumer import run_background
 from services.metering.ledger import Used, select_used
 from services.metering.library import read_library, revision_of
 from services.metering.limits import period_at
 from services.metering.seeding import seed_account
 from services.metering.settings import Settings
-from services.metering.stores import STORE_ERRORS, Outage, Stores, redis_clock, send
+from services.metering.stores import Outage, Stores, redis_clock, send
 from shared.messages import METER_SHARDS, meter_shard, meter_stream
-from tests.services.metering.conftest import ACCOUNT, Producer
+from tests.services.metering.conftest import ACCOUNT, Producer, eventually
 
 READ = (0, 1, 1, 0)
 END_SESSIONS = """
@@ -36,32 +35,13 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(consumer, wait, 0.05)
 
 
-@asynccontextmanager
-async def in_background(meter: Stores) -> AsyncGenerator[None]:
-    task = asyncio.create_task(run_background(meter, read_library(), linger_s=0.01))
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+def in_background(meter: Stores) -> AbstractAsyncContextManager[None]:
+    return consumer.in_background(meter, read_library(), linger_s=0.01)
 
 
 async def used(meter: Stores, account_id: str = ACCOUNT) -> Used:
     async with meter.pool.acquire() as connection:
         return await select_used(connection, account_id, period_at(await redis_clock(meter.redis)))
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(8):
-        while not await _holds(holds):
-            await asyncio.sleep(0.02)
-
-
-async def _holds(condition: Callable[[], Awaitable[bool]]) -> bool:
-    with suppress(*STORE_ERRORS):
-        return await condition()
-    return False
 
 
 async def test_every_shard_is_drained_as_soon_as_it_has_an_entry(meter: Stores) -> None:
@@ -145,18 +125,22 @@ async def test_missing_migrations_are_waited_for(meter: Stores, gateway: Produce
     assert [line["event"] for line in logs if line["log_level"] != "info"] == ["waiting for a store"]
 
 
+@pytest.fixture
+def own_server(tmp_path: Path) -> Store:
+    """A Valkey that this test may stop and start; its user must be able to reach the folder."""
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    return valkey_store(tmp_path, durable=False)
+
+
 async def test_a_redis_that_comes_late_and_restarts_empty_is_waited_for(
-    settings: Settings, tmp_path: Path
+    settings: Settings, own_server: Store, tmp_path: Path
 ) -> None:
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
-    server = valkey_store(tmp_path, durable=False)
-    own = msgspec.structs.replace(settings, redis_url=server.url)
+    own = msgspec.structs.replace(settings, redis_url=own_server.url)
     async with open_stores(own) as meter, in_background(meter):
         for restart in range(1, 3):
             await asyncio.sleep(0.1)
-            with started(server, tmp_path):
+            with started(own_server, tmp_path):
 
                 async def loaded() -> bool:
                     return await revision_of(meter.redis) is not None
@@ -178,3 +162,12 @@ def test_an_outage_is_told_once_and_its_end_once() -> None:
         for shard in ("one", "one", "two", "three"):
             outage.ended(shard)
     assert [line["event"] for line in logs] == ["waiting for a store", "the stores are back"]
+
+
+async def test_it_stops_at_once_at_whatever_moment(settings: Settings) -> None:
+    for moment in range(12):
+        async with open_stores(settings) as meter, asyncio.timeout(3):
+            async with in_background(meter):
+                await asyncio.sleep(0.003 * moment)
+            left = [task for task in asyncio.all_tasks() if "_persist" in repr(task)]
+            assert left == []

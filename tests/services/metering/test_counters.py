@@ -1,6 +1,7 @@
 import asyncio
 
 import msgspec
+import pytest
 
 from services.metering.counters import publish_key_generation, publish_limits, read_live, seed_counters
 from services.metering.ledger import Account, Used
@@ -10,6 +11,12 @@ from tests.services.metering.conftest import ACCOUNT, Producer
 
 PEEK, READ = (0, 0, 0, 0), (0, 1, 1, 0)
 FREE = Account()
+
+
+@pytest.fixture
+def database_url() -> str:
+    """These tests need no ledger."""
+    return "postgresql://nobody@127.0.0.1:1/none"
 
 
 async def this_period(meter: Stores) -> Period:

@@ -65,9 +65,10 @@ async def test_a_crash_between_commit_and_trim_doubles_nothing(
     meter: Stores, gateway: Producer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await gateway.admit(CREATE)
-    with monkeypatch.context() as patch, pytest.raises(KilledError):
+    with monkeypatch.context() as patch:
         patch.setattr(handover, "_delete", killed)
-        await drain(meter)
+        with pytest.raises(KilledError):
+            await drain(meter)
     assert (await in_ledger(meter), await length(meter)) == (Used(1, 1), 1)
     await gateway.admit(READ)
     assert await drain(meter) == 2
@@ -87,9 +88,10 @@ async def test_a_crash_before_the_commit_loses_nothing(
         return then_crash
 
     for step in ("advance_fences", "add_usage"):
-        with monkeypatch.context() as patch, pytest.raises(KilledError):
+        with monkeypatch.context() as patch:
             patch.setattr(handover, step, crashing(getattr(handover, step)))
-            await drain(meter)
+            with pytest.raises(KilledError):
+                await drain(meter)
         assert (await in_ledger(meter), await length(meter)) == (Used(0, 0), 1)
     await drain(meter)
     assert await in_ledger(meter) == Used(1, 1)

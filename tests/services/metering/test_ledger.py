@@ -7,8 +7,18 @@ import pytest
 
 from services.metering import ledger
 from services.metering.ledger import (
-    Account, UsageRow, Used, add_usage, advance_fences, delete_fences, lock_hand_over, select_account,
-    select_fences, select_used, try_own_shard, upsert_account,
+    Account,
+    UsageRow,
+    Used,
+    add_usage,
+    advance_fences,
+    delete_fences,
+    lock_hand_over,
+    select_account,
+    select_fences,
+    select_used,
+    try_own_shard,
+    upsert_account,
 )  # fmt: skip
 from services.metering.limits import Overrides, Period, check_terms
 from services.metering.stores import Stores
@@ -95,7 +105,6 @@ async def test_hand_overs_of_a_shard_wait_for_one_another(meter: Stores) -> None
         await lock_hand_over(first, 3)
         async with second.transaction():
             await lock_hand_over(second, 4)
+        await second.execute("set lock_timeout = '50ms'")
         with pytest.raises(asyncpg.LockNotAvailableError):
-            async with second.transaction():
-                await second.execute("set local lock_timeout = '50ms'")
-                await lock_hand_over(second, 3)
+            await lock_hand_over(second, 3)

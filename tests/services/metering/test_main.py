@@ -4,10 +4,12 @@ import asyncio
 import os
 import signal
 import sys
+from functools import partial
 
 import httpx2
 
 from deploy.local.store import free_port
+from tests.services.metering.conftest import eventually
 
 
 async def test_it_serves_and_stops_on_sigterm(database_url: str, redis_url: str) -> None:
@@ -18,9 +20,8 @@ async def test_it_serves_and_stops_on_sigterm(database_url: str, redis_url: str)
              "METERING_PORT": str(port)},
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client, asyncio.timeout(10):
-        while not await _is_ready(client):
-            await asyncio.sleep(0.05)
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        await eventually(partial(_is_ready, client), timeout_s=20)
         seeded = await client.post(
             "/internal/v1/accounts/acct_one/seed", headers={"Authorization": "Bearer t"}
         )

@@ -7,7 +7,9 @@ from typing import Any
 import httpx2
 import msgspec
 import pytest
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from services.metering import admission
 from services.metering.app import create_app
 from services.metering.http import BODY_BYTES_MAX
 from services.metering.limits import period_at
@@ -154,44 +156,57 @@ async def test_limits_hold_from_the_next_call_on(client: httpx2.AsyncClient, gat
     assert (await client.put(LIMITS, json={"plan": "free"})).json()["overrides"] == {}
 
 
-@pytest.mark.parametrize(
-    "authorization", [None, "", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x"]
+INTERNAL = (
+    ("GET", USAGE), ("POST", ADMIT), ("POST", SEED), ("GET", LIMITS), ("PUT", LIMITS), ("GET", "/internal/v1/x"),
+)  # fmt: skip
+
+
+async def test_nothing_internal_is_had_without_the_token(client: httpx2.AsyncClient) -> None:
+    for shown in (None, "", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x"):
+        client.headers.pop("Authorization", None)
+        client.headers.update({} if shown is None else {"Authorization": shown})
+        for method, path in INTERNAL:
+            answer = await client.request(method, path)
+            assert (answer.status_code, answer.json()["error"]) == (401, "unauthorized")
+            assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+NESTED = b'{"plan": "free", "overrides": {"documents": ' + b"[" * 50_000
+WRONG_COST = b'{"items": [{"account": "acct_one", "metric": "documents", "cost": 0}]}'
+WRONG_METRIC = b'{"items": [{"account": "acct_one", "metric": "pages"}]}'
+WRONG_ACCOUNT = b'{"items": [{"account": "", "metric": "documents"}]}'
+TOO_MANY = msgspec.json.encode({"items": [ask("documents")] * 1001})
+BAD_REQUESTS: tuple[tuple[str, str, bytes, int, str, str], ...] = (
+    ("POST", ADMIT, b"", 400, "invalid_json", ""),
+    ("POST", ADMIT, b"{", 400, "invalid_json", ""),
+    ("POST", ADMIT, b"\xff", 400, "invalid_json", ""),
+    ("PUT", LIMITS, NESTED, 400, "invalid_json", ""),
+    ("POST", ADMIT, b" " * (BODY_BYTES_MAX + 1), 413, "payload_too_large", ""),
+    ("POST", ADMIT, b"[]", 422, "validation_error", "body"),
+    ("POST", ADMIT, b"{}", 422, "validation_error", "body"),
+    ("POST", ADMIT, WRONG_METRIC, 422, "validation_error", "items[0].metric"),
+    ("POST", ADMIT, WRONG_ACCOUNT, 422, "validation_error", "items[0].account"),
+    ("POST", ADMIT, WRONG_COST, 422, "validation_error", "items[0].cost"),
+    ("POST", ADMIT, TOO_MANY, 422, "validation_error", "items"),
+    ("POST", SEED, b'{"generation": -1}', 422, "validation_error", "generation"),
+    ("PUT", LIMITS, b'{"plan": "gold"}', 422, "validation_error", "plan"),
+    (
+        "PUT",
+        LIMITS,
+        b'{"plan": "free", "overrides": {"documents": 1.5}}',
+        422,
+        "validation_error",
+        "overrides.documents",
+    ),
+    ("PUT", LIMITS, b'{"plan": "free", "limits": {}}', 422, "validation_error", "body"),
+    ("GET", "/internal/v1/usage/a%20b", b"", 404, "not_found", ""),
+    ("GET", "/internal/v1/nowhere", b"", 404, "not_found", ""),
+    ("GET", "/nowhere", b"", 404, "not_found", ""),
 )
-async def test_nothing_internal_is_had_without_the_token(
-    client: httpx2.AsyncClient, authorization: str | None
-) -> None:
-    del client.headers["Authorization"]
-    headers = {} if authorization is None else {"Authorization": authorization}
-    for method, path in [
-        ("GET", USAGE), ("POST", ADMIT), ("POST", SEED), ("GET", LIMITS), ("PUT", LIMITS), ("GET", "/internal/v1/x"),
-    ]:  # fmt: skip
-        answer = await client.request(method, path, headers=headers)
-        assert (answer.status_code, answer.json()["error"]) == (401, "unauthorized")
-        assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
 async def test_a_bad_request_is_told_what_is_wrong(client: httpx2.AsyncClient) -> None:
-    wrong: list[tuple[str, str, bytes, int, str, str]] = [
-        ("POST", ADMIT, b"", 400, "invalid_json", ""),
-        ("POST", ADMIT, b"{", 400, "invalid_json", ""),
-        ("POST", ADMIT, b"\xff", 400, "invalid_json", ""),
-        ("POST", ADMIT, b"[" * 50_000, 400, "invalid_json", ""),
-        ("POST", ADMIT, b" " * (BODY_BYTES_MAX + 1), 413, "payload_too_large", ""),
-        ("POST", ADMIT, b"[]", 422, "validation_error", "body"),
-        ("POST", ADMIT, b"{}", 422, "validation_error", "body"),
-        ("POST", ADMIT, b'{"items": [{"account": "acct_one", "metric": "pages"}]}', 422, "validation_error", "items[0].metric"),
-        ("POST", ADMIT, b'{"items": [{"account": "", "metric": "documents"}]}', 422, "validation_error", "items[0].account"),
-        ("POST", ADMIT, msgspec.json.encode({"items": [ask("documents", 0)]}), 422, "validation_error", "items[0].cost"),
-        ("POST", ADMIT, msgspec.json.encode({"items": [ask("documents")] * 1001}), 422, "validation_error", "items"),
-        ("POST", SEED, b'{"generation": -1}', 422, "validation_error", "generation"),
-        ("PUT", LIMITS, b'{"plan": "gold"}', 422, "validation_error", "plan"),
-        ("PUT", LIMITS, b'{"plan": "free", "overrides": {"documents": 1.5}}', 422, "validation_error", "overrides.documents"),
-        ("PUT", LIMITS, b'{"plan": "free", "limits": {}}', 422, "validation_error", "body"),
-        ("GET", "/internal/v1/usage/a%20b", b"", 404, "not_found", ""),
-        ("GET", "/internal/v1/nowhere", b"", 404, "not_found", ""),
-        ("GET", "/nowhere", b"", 404, "not_found", ""),
-    ]  # fmt: skip
-    for method, path, body, status, code, field in wrong:
+    for method, path, body, status, code, field in BAD_REQUESTS:
         answer = await client.request(method, path, content=body)
         assert (answer.status_code, answer.json()["error"]) == (status, code), (path, body[:80])
         assert answer.json()["message"]
@@ -247,17 +262,13 @@ async def test_a_lost_reply_is_asked_for_again_and_counts_once(
     client: httpx2.AsyncClient, meter: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await client.post(SEED)
-    await _lose_the_next_reply(monkeypatch)
+    _lose_the_next_reply(monkeypatch)
     answer = await client.post(ADMIT, json={"items": [ask("api_calls", 3)]})
     assert answer.json()["items"][0]["granted"] is True
     assert await send(meter.redis, "HGET", meter_account(ACCOUNT), "calls_used") == b"3"
 
 
-async def _lose_the_next_reply(monkeypatch: pytest.MonkeyPatch) -> None:
-    from redis.exceptions import TimeoutError as RedisTimeoutError  # noqa: PLC0415
-
-    from services.metering import admission  # noqa: PLC0415
-
+def _lose_the_next_reply(monkeypatch: pytest.MonkeyPatch) -> None:
     lost: list[bool] = []
 
     async def losing(redis: Any, *parts: Any) -> Any:

@@ -7,7 +7,7 @@ import pytest
 
 from services.metering import seeding
 from services.metering.accounts import set_plan
-from services.metering.handover import BATCH_MAX, handing_over
+from services.metering.handover import BATCH_MAX, hand_over, handing_over
 from services.metering.library import ensure_library, read_library
 from services.metering.seeding import Seeder, seed_account
 from services.metering.stores import Stores, redis_clock, send
@@ -52,7 +52,8 @@ async def test_a_seed_waits_for_a_hand_over_that_has_read_and_not_committed(
 ) -> None:
     await gateway.admit((0, 7, 1, 0))
     async with meter.pool.acquire() as connection:
-        async with handing_over(connection, meter.redis, SHARD):
+        async with handing_over(connection, meter.redis, SHARD) as work:
+            await work.take()
             await send(meter.redis, "FLUSHDB")
             seeds = asyncio.create_task(seed_account(meter, ACCOUNT))
             await asyncio.sleep(0.1)
@@ -67,8 +68,7 @@ async def test_a_redis_that_lost_everything_is_rebuilt_from_the_ledger(
     async with meter.pool.acquire() as connection:
         await set_plan(connection, meter.redis, ACCOUNT, "growth")
         await gateway.admit((0, 9, 1, 1))
-        async with handing_over(connection, meter.redis, SHARD):
-            pass
+        await hand_over(connection, meter.redis, SHARD)
     await send(meter.redis, "FLUSHDB")
     await send(meter.redis, "FUNCTION FLUSH")
     await seed_account(meter, ACCOUNT)
