@@ -1,5 +1,5 @@
 #!lua name=invouno_meter_v1
--- revision 1
+-- revision 2
 --
 -- Admission and counting in one atomic step. This head is the wire contract of `invouno_admit_v1`, which every gateway
 -- calls; the other functions are called by metering alone. A change that an older caller could notice is a new function
@@ -9,18 +9,17 @@
 --   KEYS  1     {mS}:stream                  what was granted leaves for the ledger here
 --         2     {mS}:producer:<producer>     the last call of this producer, for a day
 --         3...  {mS}:account:<account id>    one per item; the same account may stand several times
---   ARGV  1     producer    a name that no other process and no earlier start of this one has; like account ids it is
---                           1 to 64 letters, digits, - and _
+--   ARGV  1     producer    a name that no other process and no earlier start of this one has
 --         2     seq         grows with every call of the producer on this shard; one call at a time
 --         then per item, all integers, 4 or 5 each (the same for all items of a call):
 --               generation  of the key's record that the caller holds; -1 when no key is involved
 --               n           identical requests that wait; 0 only asks for the state
 --               calls       that each request costs, in the quota and in the burst
 --               documents   that each request costs; below 0 gives reserved ones back (calls must be 0 then)
---               period      optional, for giving back: period_start_s of the reservation's reply. Documents of a period
---                           that is over leave that period in the ledger, not the current one. 0: the current period.
+--               period      optional, for giving back: period_start_s of the reservation's reply, so that documents of
+--                           a period that is over leave that one's ledger and not the current one; 0: the current one
 --   A read is (generation, n, 1, 0), a create (generation, n, 1, 1), a release (generation, n, 0, -1, period).
---   At most 1,000 items; n, calls and |documents| up to 1,000,000.
+--   At most 1,000 items; n, calls and |documents| up to 1,000,000; producers and accounts are 1 to 64 of [A-Za-z0-9_-].
 --
 -- Reply: one array of 13 integers per item:
 --    1 status        0 decided; 1 seed: no counters for the current period, have metering seed the account, reload the
@@ -69,7 +68,6 @@ local function integer(text, lowest, highest)
   if number and number % 1 == 0 and number >= lowest and number <= highest then
     return number
   end
-  return nil
 end
 
 local function is_name(text)
@@ -85,8 +83,6 @@ local function interval_us(burst)
   return math.ceil(MINUTE_US / burst)
 end
 
--- Reading the call -----------------------------------------------------------------------------------------------
-
 local function parse_item(key, prefix, argv, at, width)
   local item = {
     key = key,
@@ -98,13 +94,10 @@ local function parse_item(key, prefix, argv, at, width)
     period = integer(width > 4 and argv[at + 4] or '0', 0, INTEGER_MAX),
   }
   local whole = item.generation and item.n and item.calls and item.documents and item.period
-  if not whole or string.sub(key, 1, #prefix) ~= prefix or not is_name(item.id) then
-    return nil
+  local named = string.sub(key, 1, #prefix) == prefix and is_name(item.id)
+  if whole and named and (item.documents >= 0 or item.calls == 0) then
+    return item
   end
-  if item.documents < 0 and item.calls > 0 then
-    return nil
-  end
-  return item
 end
 
 local function parse_items(keys, argv)
@@ -123,8 +116,6 @@ local function parse_items(keys, argv)
   end
   return items
 end
-
--- The account ----------------------------------------------------------------------------------------------------
 
 -- A burst's time never runs backwards, so a clock that is set back grants nothing twice. Set back by more than a full
 -- burst's worth, the account moves to the new time with its backlog, or it would stand still until then. Periods go by
@@ -172,8 +163,6 @@ local function wait_us(account, backlog)
   return backlog > 0 and backlog + account.last - account.now or 0
 end
 
--- The decision ---------------------------------------------------------------------------------------------------
-
 local function quota_room(limit, used, each)
   if limit == UNLIMITED or each <= 0 then
     return math.huge
@@ -212,8 +201,6 @@ local function retry_after_us(account, item, reason)
   end
   return account['end'] * 1000000 - account.now
 end
-
--- Counting -------------------------------------------------------------------------------------------------------
 
 local function note(book, item, bucket_s, metric, amount)
   if amount == 0 then
@@ -279,8 +266,6 @@ local function admit_item(book, account, item)
   return state(account, DECIDED, granted, reason, retry_after_us(account, item, reason))
 end
 
--- A whole call ---------------------------------------------------------------------------------------------------
-
 local function record(keys, producer, seq, time_us, book)
   local rows = {}
   for _, row in ipairs(book.rows) do
@@ -327,8 +312,6 @@ local function admit(keys, argv)
   end
   return admit_items(keys, items, argv[1], seq)
 end
-
--- What metering calls --------------------------------------------------------------------------------------------
 
 -- Calls of the running burst stay counted under a new limit, at most as many as it has.
 local function rescale_burst(key, old, new)
