@@ -1,4 +1,4 @@
-"""What an operator's command and the routes may do with an account: its plan, its usage, its keys' generation."""
+"""What an operator's command and the routes may do with an account: its plan and its usage."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -7,7 +7,7 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from services.metering.counters import Live, publish_key_generation, publish_limits, read_live
+from services.metering.counters import Live, publish_limits, read_live
 from services.metering.ledger import Account, Used, select_account, select_used, upsert_account
 from services.metering.limits import Period, check_terms, period_at
 from services.metering.stores import redis_clock
@@ -58,11 +58,6 @@ async def set_plan(
 async def read_account(connection: Connection, account_id: str) -> Account:
     """An account that metering does not know is on the free plan."""
     return await select_account(connection, account_id)
-
-
-async def publish_generation(redis: Redis, account_id: str, generation: int) -> None:
-    """After a key was revoked and the change committed: gateways reload key records older than ``generation``."""
-    await publish_key_generation(redis, account_id, generation)
 
 
 async def read_usage(connection: Connection, redis: Redis, account_id: str) -> Usage:

@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.metering.accounts import publish_generation, read_account, read_usage, set_plan
+from services.metering.accounts import read_account, read_usage, set_plan
 from services.metering.admission import Admission, Ask
+from services.metering.counters import publish_key_generation
 from services.metering.http import json_answer, problem_answer, read_json
 from services.metering.ledger import Account, is_migrated
 from services.metering.library import revision_of
@@ -68,7 +69,7 @@ async def post_seed(request: Request[State]) -> Response:
     account_id = _account(request)
     body = await read_json(request, SeedBody, default=SeedBody())
     if body.generation:
-        await publish_generation(request.state["stores"].redis, account_id, body.generation)
+        await publish_key_generation(request.state["stores"].redis, account_id, body.generation)
     await request.state["seeder"].seed(account_id)
     return Response(status_code=204)
 

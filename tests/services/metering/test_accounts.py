@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from redis.exceptions import RedisError
 
-from services.metering.accounts import publish_generation, read_account, read_usage, set_plan
+from services.metering.accounts import read_account, read_usage, set_plan
 from services.metering.ledger import UsageRow, add_usage
 from services.metering.limits import Limits, period_at
 from services.metering.seeding import seed_account
@@ -93,10 +93,3 @@ async def test_counters_of_an_earlier_period_are_not_this_periods_usage(
     await send(meter.redis, "HSET", meter_account(ACCOUNT), "start", 1, "end", 2)
     async with meter.pool.acquire() as connection:
         assert (await read_usage(connection, meter.redis, ACCOUNT)).api_calls.used == 0
-
-
-async def test_a_revoked_key_is_stale_on_the_next_call(meter: Stores, gateway: Producer) -> None:
-    await seed_account(meter, ACCOUNT)
-    assert (await gateway.admit(READ))[0].status == 0
-    await publish_generation(meter.redis, ACCOUNT, 1)
-    assert (await gateway.admit(READ))[0].status == 2

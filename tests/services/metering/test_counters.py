@@ -76,6 +76,13 @@ async def test_older_limits_never_replace_newer_ones(meter: Stores, gateway: Pro
     assert (reply.calls_limit, reply.documents_limit) == (500_000, -1)
 
 
+async def test_a_revoked_key_is_stale_on_the_next_call(meter: Stores, gateway: Producer) -> None:
+    await seed_counters(meter.redis, ACCOUNT, FREE, await this_period(meter), Used(0, 0))
+    assert (await gateway.admit(READ))[0].status == 0
+    await publish_key_generation(meter.redis, ACCOUNT, 1)
+    assert (await gateway.admit(READ))[0].status == 2
+
+
 async def test_a_generation_only_grows(meter: Stores, gateway: Producer) -> None:
     await seed_counters(meter.redis, ACCOUNT, FREE, await this_period(meter), Used(0, 0))
     await publish_key_generation(meter.redis, ACCOUNT, 6)
