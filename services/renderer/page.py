@@ -41,7 +41,8 @@ class Line(msgspec.Struct, frozen=True):
 class DocumentPage(msgspec.Struct, frozen=True, kw_only=True):
     """A document in words. ``stamp`` lies across each page, ``badge`` stands beside the title; either may be empty.
 
-    ``badge_kind`` is the status that the badge tells, ``facts`` are the number and the dates, ``sums`` what stands above the total.
+    ``badge_kind`` is the status that the badge tells, ``facts`` are the number and the dates, ``sums`` what
+    stands above the total.
     """
 
     language: str

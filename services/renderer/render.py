@@ -63,9 +63,10 @@ REASONS: dict[type[Exception], str] = {
     msgspec.MsgspecError: MALFORMED,
     PrintError: UNPRINTABLE,
     TimeoutError: TOO_SLOW,
+    TemplateError: UNFILLABLE,
+    LookupError: UNFILLABLE,
     StoreError: UNSTORABLE,
     OSError: UNSTORABLE,
-    TemplateError: UNFILLABLE,
 }
 
 

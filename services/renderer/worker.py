@@ -62,10 +62,10 @@ async def run(settings: Settings) -> None:
         with contextlib.suppress(PrintError):  # The first job tries again, and reports it.
             await chromium.warm()
         renderer = Renderer(template_environment(), chromium, open_store(settings.object_store_url))
-        await _serve(settings, renderer, stopping)
+        await serve(settings, renderer, stopping)
 
 
-async def _serve(settings: Settings, renderer: Renderer, stopping: asyncio.Event) -> None:
+async def serve(settings: Settings, renderer: Renderer, stopping: asyncio.Event) -> None:
     """One arq worker after another, since an arq worker ends when its Redis does."""
     pause_s = 0.5
     while not stopping.is_set():

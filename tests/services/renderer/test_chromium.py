@@ -65,14 +65,16 @@ async def test_a_browser_that_breaks_costs_one_retry(
         page = the_page(browsers)
         printing = asyncio.create_task(browsers.print(LARGE))
         await asyncio.sleep(0.05)
-        if blow == "tab crashed":
-            crash = asyncio.create_task(page.session.send("Page.crash"))
-        else:
-            os.kill(page.process_id, signal.SIGKILL if blow == "browser killed" else signal.SIGSTOP)
+        crash = asyncio.create_task(strike(page, blow))
         assert text_of(await printing).count("line") == 4000
         assert the_page(browsers).process_id != page.process_id
-        if blow == "tab crashed":
-            await asyncio.gather(crash, return_exceptions=True)
+        await asyncio.gather(crash, return_exceptions=True)
+
+
+async def strike(page: Page, blow: str) -> None:
+    if blow == "tab crashed":
+        await page.session.send("Page.crash")
+    os.kill(page.process_id, signal.SIGSTOP if blow == "browser stopped" else signal.SIGKILL)
 
 
 async def test_a_document_that_always_hangs_is_given_up_and_the_next_one_prints(

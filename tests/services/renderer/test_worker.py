@@ -1,0 +1,285 @@
+"""The worker as a whole: a job goes in through a real queue; a PDF in the store and a push come out."""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import msgspec
+import psutil
+import pytest
+from arq.connections import ArqRedis
+from jinja2 import Environment
+from redis.asyncio.client import PubSub
+
+from services.renderer.chromium import Chromium
+from services.renderer.render import GIVEN_UP, MALFORMED, UNFILLABLE, Renderer
+from services.renderer.settings import Settings
+from services.renderer.worker import serve
+from shared.messages import RENDER_DONE_CHANNEL, RENDER_FUNCTION, RENDER_QUEUE, RenderDone, RenderJob
+from shared.objects import open_store, read
+from shared.queue import open_queue
+
+PUSH_TIMEOUT_S = 20
+
+# arq closes its pool by redis-py's older name, and drops connections that fail while it starts.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@dataclass
+class Gateway:
+    """The other end of the queue."""
+
+    queue: ArqRedis
+    pushes: PubSub
+
+    async def ask(self, payload: bytes) -> str:
+        key = hashlib.sha256(payload).hexdigest()
+        await self.queue.enqueue_job(RENDER_FUNCTION, path_of(key), payload, _job_id=key)
+        return key
+
+    async def answer(self, key: str) -> RenderDone:
+        async with asyncio.timeout(PUSH_TIMEOUT_S):
+            async for message in self.pushes.listen():
+                if message["type"] == "message":
+                    done = msgspec.msgpack.decode(message["data"], type=RenderDone)
+                    if done.key == key:
+                        return done
+        raise AssertionError(key)
+
+    async def left(self) -> list[bytes]:
+        return [key async for key in self.queue.scan_iter("*")]
+
+
+def path_of(key: str) -> str:
+    return f"pdf/{key}.pdf"
+
+
+def payload_of(job: RenderJob, number: int = 1) -> bytes:
+    return msgspec.msgpack.encode(msgspec.structs.replace(job, number=f"INV-2026-{number:06d}"))
+
+
+@pytest.fixture
+def job(example: Callable[[str], RenderJob]) -> RenderJob:
+    return example("invoice-modern")
+
+
+@pytest.fixture
+async def gateway(redis_url: str) -> AsyncIterator[Gateway]:
+    queue = await open_queue(redis_url)
+    pushes = queue.pubsub()
+    await pushes.subscribe(RENDER_DONE_CHANNEL)
+    yield Gateway(queue, pushes)
+    await pushes.aclose()
+    await queue.aclose()
+
+
+@pytest.fixture
+def renderer(templates: Environment, chromium: Chromium, object_url: str) -> Renderer:
+    return Renderer(templates, chromium, open_store(object_url))
+
+
+@contextlib.asynccontextmanager
+async def working(renderer: Renderer, redis_url: str) -> AsyncIterator[None]:
+    stopping = asyncio.Event()
+    settings = Settings(object_store_url="file:///unused", redis_url=redis_url)
+    task = asyncio.create_task(serve(settings, renderer, stopping))
+    try:
+        yield
+    finally:
+        stopping.set()
+        await task
+
+
+async def test_a_job_becomes_a_pdf_and_a_push(
+    gateway: Gateway, renderer: Renderer, redis_url: str, job: RenderJob
+) -> None:
+    async with working(renderer, redis_url):
+        key = await gateway.ask(payload_of(job))
+        assert await gateway.answer(key) == RenderDone(key=key)
+    found = await read(renderer.store, path_of(key))
+    assert found
+    assert b"".join([chunk async for chunk in found[1]]).startswith(b"%PDF-")
+    assert await gateway.left() == []
+
+
+async def test_the_job_is_gone_when_its_push_comes(
+    gateway: Gateway, renderer: Renderer, redis_url: str, job: RenderJob
+) -> None:
+    """So that whoever asks again after the push makes a new job, and never waits for a push that has been."""
+    async with working(renderer, redis_url):
+        for number in range(20):
+            key = await gateway.ask(payload_of(job, number))
+            await gateway.answer(key)
+            assert not await gateway.queue.exists(f"arq:job:{key}")
+
+
+@pytest.mark.parametrize(
+    ("payload", "error"), [(b"garbage", MALFORMED), (b"", MALFORMED), ({"template": "gothic"}, UNFILLABLE)]
+)
+async def test_a_job_that_fails_for_good_is_reported_at_once(
+    payload: bytes | dict[str, str],
+    error: str,
+    gateway: Gateway,
+    renderer: Renderer,
+    redis_url: str,
+    job: RenderJob,
+) -> None:
+    if isinstance(payload, dict):
+        payload = msgspec.msgpack.encode(msgspec.structs.replace(job, **payload))
+    async with working(renderer, redis_url):
+        key = await gateway.ask(payload)
+        assert await gateway.answer(key) == RenderDone(key=key, error=error)
+    assert await gateway.left() == []
+
+
+async def test_what_is_no_job_at_all_is_reported_too(
+    gateway: Gateway, renderer: Renderer, redis_url: str, job: RenderJob
+) -> None:
+    key = await gateway.ask(payload_of(job))
+    await gateway.queue.set(f"arq:job:{key}", b"\x80\x04pickled")
+    async with working(renderer, redis_url):
+        assert await gateway.answer(key) == RenderDone(key=key, error=MALFORMED)
+
+
+async def test_a_job_that_ended_two_workers_is_reported_and_not_tried(
+    gateway: Gateway, renderer: Renderer, redis_url: str, job: RenderJob
+) -> None:
+    key = await gateway.ask(payload_of(job))
+    await gateway.queue.set(f"arq:retry:{key}", 2)
+    async with working(renderer, redis_url):
+        assert await gateway.answer(key) == RenderDone(key=key, error=GIVEN_UP)
+
+
+async def test_a_job_that_a_killed_worker_held_is_taken_up_again(
+    gateway: Gateway, renderer: Renderer, redis_url: str, job: RenderJob
+) -> None:
+    key = await gateway.ask(payload_of(job))
+    await gateway.queue.set(f"arq:retry:{key}", 1)
+    await gateway.queue.set(f"arq:in-progress:{key}", b"1", px=500)
+    async with working(renderer, redis_url):
+        assert await gateway.answer(key) == RenderDone(key=key)
+
+
+async def test_stopping_finishes_what_is_under_way(
+    gateway: Gateway, renderer: Renderer, redis_url: str, job: RenderJob
+) -> None:
+    keys = {await gateway.ask(payload_of(job, number)) for number in range(12)}
+    async with working(renderer, redis_url):
+        await gateway.answer(next(iter(keys)))
+    waiting = {key.decode() for key in await gateway.queue.zrange(RENDER_QUEUE, 0, -1)}
+    held = [key for key in await gateway.left() if key.startswith(b"arq:in-progress:")]
+    assert held == []
+    for key in keys - waiting:
+        assert await read(renderer.store, path_of(key))
+
+
+@dataclass
+class Wire:
+    """A line to Redis that can be cut."""
+
+    target: str
+    server: asyncio.Server | None = None
+    port: int = 0
+    ends: set[asyncio.StreamWriter] = field(default_factory=set[asyncio.StreamWriter])
+
+    @property
+    def url(self) -> str:
+        parts = urlsplit(self.target)
+        user, at, _ = parts.netloc.rpartition("@")
+        return parts._replace(netloc=f"{user}{at}127.0.0.1:{self.port}").geturl()
+
+    async def mend(self) -> None:
+        self.server = await asyncio.start_server(self._join, "127.0.0.1", self.port)
+        self.port = self.server.sockets[0].getsockname()[1]
+
+    async def cut(self) -> None:
+        assert self.server
+        self.server.close()
+        for end in tuple(self.ends):
+            end.close()
+        await self.server.wait_closed()
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        parts = urlsplit(self.target)
+        far_reader, far_writer = await asyncio.open_connection(parts.hostname, parts.port)
+        self.ends |= {writer, far_writer}
+        with contextlib.suppress(OSError):
+            await asyncio.gather(self._pour(reader, far_writer), self._pour(far_reader, writer))
+
+    async def _pour(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+        writer.close()
+
+
+@pytest.mark.parametrize("outage_s", [0.3, 6.0])
+async def test_the_worker_outlives_its_redis(
+    outage_s: float, gateway: Gateway, renderer: Renderer, redis_url: str, job: RenderJob
+) -> None:
+    """A moment without Redis is waited out on the connection, a longer one by a new arq worker."""
+    wire = Wire(redis_url)
+    await wire.mend()
+    async with working(renderer, wire.url):
+        await gateway.answer(await gateway.ask(payload_of(job, 1)))
+        await wire.cut()
+        await asyncio.sleep(outage_s)
+        key = await gateway.ask(payload_of(job, 2))
+        await wire.mend()
+        assert await gateway.answer(key) == RenderDone(key=key)
+    await wire.cut()
+
+
+async def test_it_waits_for_a_redis_that_is_not_there_yet(
+    gateway: Gateway, renderer: Renderer, redis_url: str, job: RenderJob
+) -> None:
+    wire = Wire(redis_url)
+    await wire.mend()
+    await wire.cut()
+    async with working(renderer, wire.url):
+        await asyncio.sleep(0.5)
+        await wire.mend()
+        key = await gateway.ask(payload_of(job))
+        assert await gateway.answer(key) == RenderDone(key=key)
+    await wire.cut()
+
+
+@pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGKILL])
+async def test_the_process_leaves_no_other(
+    blow: signal.Signals,
+    gateway: Gateway,
+    redis_url: str,
+    object_url: str,
+    chromium_path: str,
+    job: RenderJob,
+) -> None:
+    """The signal goes to the whole process group, as a terminal's or a process runner's does."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.renderer",
+        env={
+            **os.environ,
+            "REDIS_URL": redis_url,
+            "OBJECT_STORE_URL": object_url,
+            "CHROMIUM_PATH": chromium_path,
+        },
+        stdout=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    key = await gateway.ask(payload_of(job))
+    assert await gateway.answer(key) == RenderDone(key=key)
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert len(family) > 3
+    os.killpg(process.pid, blow)
+    assert await process.wait() == (0 if blow == signal.SIGTERM else -blow)
+    _, alive = await asyncio.to_thread(psutil.wait_procs, family, timeout=5)
+    assert [member for member in alive if member.status() != psutil.STATUS_ZOMBIE] == []
