@@ -42,7 +42,7 @@ def test_a_bad_one_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(("value", "wanted"), [("", None), ("true", True), ("false", False), ("0", False)])
 def test_the_sandbox_is_left_to_the_user_unless_it_is_set(
-    value: str, wanted: bool | None, monkeypatch: pytest.MonkeyPatch
+    value: str, wanted: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHROMIUM_SANDBOX", value)
     assert load_settings().chromium_sandbox is wanted

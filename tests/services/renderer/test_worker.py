@@ -6,7 +6,8 @@ import hashlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from asyncio.subprocess import Process
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -88,7 +89,7 @@ def renderer(templates: Environment, chromium: Chromium, object_url: str) -> Ren
 
 
 @contextlib.asynccontextmanager
-async def working(renderer: Renderer, redis_url: str) -> AsyncIterator[None]:
+async def working(renderer: Renderer, redis_url: str) -> AsyncGenerator[None]:
     stopping = asyncio.Event()
     settings = Settings(object_store_url="file:///unused", redis_url=redis_url)
     task = asyncio.create_task(serve(settings, renderer, stopping))
@@ -122,22 +123,14 @@ async def test_the_job_is_gone_when_its_push_comes(
             assert not await gateway.queue.exists(f"arq:job:{key}")
 
 
-@pytest.mark.parametrize(
-    ("payload", "error"), [(b"garbage", MALFORMED), (b"", MALFORMED), ({"template": "gothic"}, UNFILLABLE)]
-)
 async def test_a_job_that_fails_for_good_is_reported_at_once(
-    payload: bytes | dict[str, str],
-    error: str,
-    gateway: Gateway,
-    renderer: Renderer,
-    redis_url: str,
-    job: RenderJob,
+    gateway: Gateway, renderer: Renderer, redis_url: str, job: RenderJob
 ) -> None:
-    if isinstance(payload, dict):
-        payload = msgspec.msgpack.encode(msgspec.structs.replace(job, **payload))
+    gothic = msgspec.msgpack.encode(msgspec.structs.replace(job, template="gothic"))
     async with working(renderer, redis_url):
-        key = await gateway.ask(payload)
-        assert await gateway.answer(key) == RenderDone(key=key, error=error)
+        for payload, error in ((b"garbage", MALFORMED), (b"", MALFORMED), (gothic, UNFILLABLE)):
+            key = await gateway.ask(payload)
+            assert await gateway.answer(key) == RenderDone(key=key, error=error)
     assert await gateway.left() == []
 
 
@@ -252,29 +245,29 @@ async def test_it_waits_for_a_redis_that_is_not_there_yet(
     await wire.cut()
 
 
-@pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGKILL])
-async def test_the_process_leaves_no_other(
-    blow: signal.Signals,
-    gateway: Gateway,
-    redis_url: str,
-    object_url: str,
-    chromium_path: str,
-    job: RenderJob,
-) -> None:
-    """The signal goes to the whole process group, as a terminal's or a process runner's does."""
-    process = await asyncio.create_subprocess_exec(
+@pytest.fixture
+async def process(redis_url: str, object_url: str, chromium_path: str) -> AsyncIterator[Process]:
+    """A worker as it is run, the first of its own process group."""
+    variables = {"REDIS_URL": redis_url, "OBJECT_STORE_URL": object_url, "CHROMIUM_PATH": chromium_path}
+    started = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "services.renderer",
-        env={
-            **os.environ,
-            "REDIS_URL": redis_url,
-            "OBJECT_STORE_URL": object_url,
-            "CHROMIUM_PATH": chromium_path,
-        },
+        env={**os.environ, **variables},
         stdout=asyncio.subprocess.DEVNULL,
         start_new_session=True,
     )
+    yield started
+    if started.returncode is None:
+        started.kill()
+        await started.wait()
+
+
+@pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGKILL])
+async def test_the_process_leaves_no_other(
+    blow: signal.Signals, gateway: Gateway, process: Process, job: RenderJob
+) -> None:
+    """The signal goes to the whole process group, as a terminal's or a process runner's does."""
     key = await gateway.ask(payload_of(job))
     assert await gateway.answer(key) == RenderDone(key=key)
     family = psutil.Process(process.pid).children(recursive=True)
