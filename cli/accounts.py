@@ -91,7 +91,7 @@ async def list_accounts(stores: Stores, _options: argparse.Namespace) -> list[di
 
 
 async def show_account(stores: Stores, options: argparse.Namespace) -> dict[str, Any]:
-    row = await _found(stores, options.account)
+    row = await found_account(stores, options.account)
     terms = await read_account(await stores.connection(), row.id)
     return {
         "id": row.id,
@@ -107,7 +107,7 @@ async def show_account(stores: Stores, options: argparse.Namespace) -> dict[str,
 
 
 async def change_plan(stores: Stores, options: argparse.Namespace) -> dict[str, Any]:
-    row = await _found(stores, options.account)
+    row = await found_account(stores, options.account)
     overrides = {} if options.no_own_limits else options.limit and dict(options.limit)
     connection = await stores.connection()
     await set_plan(connection, stores.redis(), row.id, options.plan, overrides)
@@ -115,7 +115,8 @@ async def change_plan(stores: Stores, options: argparse.Namespace) -> dict[str, 
     return {"id": row.id, "plan": terms.plan, "limits": msgspec.structs.asdict(terms.limits)}
 
 
-async def _found(stores: Stores, account_id: str) -> AccountRow:
+async def found_account(stores: Stores, account_id: str) -> AccountRow:
+    """The account; raises not_found."""
     row = await accounts.select_account(await stores.connection(), account_id)
     if row is None:
         raise Problem("not_found", f"There is no account {account_id}")

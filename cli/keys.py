@@ -7,6 +7,7 @@ from typing import Any
 
 from asyncpg.exceptions import ForeignKeyViolationError
 
+from cli.accounts import found_account
 from cli.output import add_json_option
 from cli.stores import Stores
 from services.api.auth import SCOPES, hash_key, new_key
@@ -68,7 +69,8 @@ async def create_key(stores: Stores, options: argparse.Namespace) -> dict[str, A
 
 
 async def list_keys(stores: Stores, options: argparse.Namespace) -> list[dict[str, Any]]:
-    rows = await keys.select_keys(await stores.connection(), options.account)
+    account = await found_account(stores, options.account)
+    rows = await keys.select_keys(await stores.connection(), account.id)
     return [
         {
             "id": row.id,

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 from typing import Any
 
-from cli.migrate import migrate
+from cli.migrate import MigrationError, migrate
 from cli.output import add_json_option
 from cli.stores import Stores
 
@@ -16,5 +16,9 @@ def add_to(nouns: Any) -> None:
 
 
 async def perform(stores: Stores, _options: argparse.Namespace) -> dict[str, Any]:
-    await asyncio.to_thread(migrate, stores.settings.database_url)
+    try:
+        await asyncio.to_thread(migrate, stores.settings.database_url)
+    except MigrationError:
+        await stores.connection()  # a server that cannot be reached is told as such, by every command alike
+        raise
     return {"migrated": True}

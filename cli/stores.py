@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from shared.postgres import CONNECT_TIMEOUT_S, Connection
 from shared.redis import open_redis
-from shared.settings import read_settings
+from shared.settings import SettingsError, read_settings
 
 REDIS_TIMEOUT_S = 5.0
 
@@ -46,8 +46,11 @@ class Stores:
         return self._connection
 
     def redis(self) -> Redis:
+        """Raises SettingsError."""
         if self._redis is None:
             url = self.settings.meter_redis_url or self.settings.redis_url
+            if not url:
+                raise SettingsError("Set the environment variable REDIS_URL or METER_REDIS_URL")
             self._redis = open_redis(url, timeout_s=REDIS_TIMEOUT_S)
         return self._redis
 

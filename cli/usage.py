@@ -5,11 +5,10 @@ from typing import Any
 
 import msgspec
 
+from cli.accounts import found_account
 from cli.output import add_json_option
 from cli.stores import Stores
-from services.api.store.accounts import select_account
 from services.metering.accounts import read_usage
-from shared.errors import Problem
 
 
 def add_to(nouns: Any) -> None:
@@ -20,7 +19,5 @@ def add_to(nouns: Any) -> None:
 
 
 async def perform(stores: Stores, options: argparse.Namespace) -> dict[str, Any]:
-    connection = await stores.connection()
-    if await select_account(connection, options.account) is None:
-        raise Problem("not_found", f"There is no account {options.account}")
-    return msgspec.to_builtins(await read_usage(connection, stores.redis(), options.account))
+    account = await found_account(stores, options.account)
+    return msgspec.to_builtins(await read_usage(await stores.connection(), stores.redis(), account.id))
