@@ -12,8 +12,9 @@ from typing import Any
 
 import msgspec
 import structlog
-from arq.connections import RedisSettings
+from arq.connections import ArqRedis
 from arq.worker import Worker, func
+from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -27,7 +28,7 @@ from services.renderer.settings import Settings, load_settings
 from shared.log import configure_logging
 from shared.messages import RENDER_DONE_CHANNEL, RENDER_FUNCTION, RENDER_QUEUE, RenderDone
 from shared.objects import open_store
-from shared.queue import RENDER_TIMEOUT_S, decode_job, encode_job, redis_settings
+from shared.queue import RENDER_TIMEOUT_S, decode_job, encode_job
 
 # An arq worker looks for jobs this often; longer would cap a worker's rate, shorter costs an idle one its CPU.
 POLL_DELAY_S = 0.02
@@ -36,7 +37,9 @@ JOBS_AHEAD = 1
 # Never reached: arq would fail such a job without a word to who waits for it. `Renderer` counts the tries.
 ARQ_TRIES_MAX = 1000
 BROKEN = "The document met a defect of the renderer"
-REDIS_PAUSE_S_MAX = 10.0
+REDIS_TIMEOUT_S = 5.0
+REDIS_PAUSE_S_MIN = 0.25
+REDIS_PAUSE_S_MAX = 5.0
 
 log = structlog.get_logger()
 
@@ -67,28 +70,27 @@ async def run(settings: Settings) -> None:
 
 async def serve(settings: Settings, renderer: Renderer, stopping: asyncio.Event) -> None:
     """One arq worker after another, since an arq worker ends when its Redis does."""
-    pause_s = 0.5
+    pause_s = REDIS_PAUSE_S_MIN
     while not stopping.is_set():
-        worker = new_worker(settings, renderer)
-        started = asyncio.get_running_loop().time()
+        queue = _open_queue(settings.queue_url)
+        worker = new_worker(queue, renderer, pages=settings.renderer_pages)
         await run_until(worker, stopping)
-        if asyncio.get_running_loop().time() - started > REDIS_PAUSE_S_MAX:
-            pause_s = 0.5
+        await queue.aclose(close_connection_pool=True)
+        pause_s = REDIS_PAUSE_S_MIN if worker.jobs_complete else min(pause_s * 2, REDIS_PAUSE_S_MAX)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), pause_s)
-        pause_s = min(pause_s * 2, REDIS_PAUSE_S_MAX)
 
 
-def new_worker(settings: Settings, renderer: Renderer) -> Worker:
+def new_worker(queue: ArqRedis, renderer: Renderer, *, pages: int) -> Worker:
     return Worker(
         functions=[func(render, name=RENDER_FUNCTION)],
         queue_name=RENDER_QUEUE,
-        redis_settings=_patient(redis_settings(settings.queue_url)),
+        redis_pool=queue,
         ctx={"renderer": renderer},
         after_job_end=report,
         handle_signals=False,
         job_completion_wait=RENDER_TIMEOUT_S,
-        max_jobs=settings.renderer_pages + JOBS_AHEAD,
+        max_jobs=pages + JOBS_AHEAD,
         job_timeout=RENDER_TIMEOUT_S,
         keep_result=0,
         poll_delay=POLL_DELAY_S,
@@ -143,11 +145,21 @@ def _decode_job(data: bytes) -> dict[str, Any]:
         return {"t": 1, "f": RENDER_FUNCTION, "a": (), "k": {}, "et": 0}
 
 
-def _patient(settings: RedisSettings) -> RedisSettings:
+def _open_queue(url: str) -> ArqRedis:
     """A connection that is lost for a moment, as in a restart or failover, is had again without a word."""
-    settings.retry = Retry(ExponentialBackoff(cap=1, base=0.05), retries=6)
-    settings.retry_on_error = [RedisConnectionError, RedisTimeoutError]
-    return settings
+    connections = ConnectionPool.from_url(
+        url,
+        socket_timeout=REDIS_TIMEOUT_S,
+        socket_connect_timeout=REDIS_TIMEOUT_S,
+        retry=Retry(ExponentialBackoff(cap=1, base=0.05), retries=6),
+        retry_on_error=[RedisConnectionError, RedisTimeoutError],
+    )
+    return ArqRedis(
+        connections,
+        job_serializer=encode_job,
+        job_deserializer=_decode_job,
+        default_queue_name=RENDER_QUEUE,
+    )
 
 
 def _sandbox(settings: Settings) -> bool:

@@ -28,11 +28,8 @@ from shared.queue import open_queue
 
 PUSH_TIMEOUT_S = 20
 
-# arq closes its pool by redis-py's older name, and drops connections that fail while it starts.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+# arq closes its connections by redis-py's older name.
+pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")
 
 
 @dataclass
@@ -80,7 +77,7 @@ async def gateway(redis_url: str) -> AsyncIterator[Gateway]:
     await pushes.subscribe(RENDER_DONE_CHANNEL)
     yield Gateway(queue, pushes)
     await pushes.aclose()
-    await queue.aclose()
+    await queue.aclose(close_connection_pool=True)
 
 
 @pytest.fixture
