@@ -1,5 +1,8 @@
 """One way to reach PostgreSQL: a bounded pool that opens lazily, so that a service starts before its database."""
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import TypeAlias, Union
 
 import asyncpg
@@ -9,7 +12,7 @@ Connection: TypeAlias = Union["asyncpg.Connection[asyncpg.Record]", "PoolConnect
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 CONNECT_TIMEOUT_S = 5.0
-ACQUIRE_TIMEOUT_S = 5.0  # for a connection of a pool that is all in use: then it is overloaded, and says so
+ACQUIRE_TIMEOUT_S = 5.0
 
 
 async def open_pool(url: str, *, size_max: int, statement_timeout_s: float) -> Pool:
@@ -26,3 +29,17 @@ async def open_pool(url: str, *, size_max: int, statement_timeout_s: float) -> P
             "timezone": "UTC",
         },
     )
+
+
+@asynccontextmanager
+async def acquired(pool: Pool) -> AsyncGenerator[Connection]:
+    """A connection of the pool, or TimeoutError when all are in use for too long.
+
+    The pool's own timeout would swallow a cancellation on Python 3.11, and a service would not stop.
+    """
+    async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
+        connection = await pool.acquire()
+    try:
+        yield connection
+    finally:
+        await pool.release(connection)

@@ -25,7 +25,7 @@ from shared.messages import (
     meter_stream,
 )
 
-DECIDED, SEED_NEEDED, STALE = 0, 1, 2
+DECIDED, SEED_NEEDED = 0, 1
 REASONS = ("", "burst", "api_calls", "documents")
 ATTEMPTS_MAX = 3
 ITEMS_MAX = 1_000  # of one call of the function
@@ -33,7 +33,7 @@ _NO_FUNCTION = [SEED_NEEDED, 0, 0] + [0] * 10
 
 
 class StaleGenerationError(Exception):
-    """The key record that was used is older than the account: it must be loaded anew."""
+    """The key record that was used may be older than the account: it must be loaded anew."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,20 +81,23 @@ class Admission:
 
     async def admit(self, account_id: str, generation: int, *, calls: int, documents: int) -> Decision:
         """Decide and count; raises StaleGenerationError, or unavailable when the meter cannot be asked."""
-        return await self._decided(Question(account_id, generation, calls, documents))
+        status, *rest = await self._ask(Question(account_id, generation, calls, documents))
+        if status == DECIDED:
+            return _decision(rest)
+        if (
+            status == SEED_NEEDED
+        ):  # a meter that has lost its data knows no generation: the key is to be read anew
+            await self._seeded(account_id)
+        raise StaleGenerationError
 
     async def release(self, account_id: str, generation: int, documents: int, *, period_start_s: int) -> None:
         """Give back documents that were admitted in that period and then not created."""
-        await self._decided(Question(account_id, generation, 0, -documents, period_start_s))
-
-    async def _decided(self, question: Question) -> Decision:
+        question = Question(account_id, generation, 0, -documents, period_start_s)
         for _ in range(ATTEMPTS_MAX):
-            status, *rest = await self._ask(question)
+            status, *_rest = await self._ask(question)
             if status == DECIDED:
-                return _decision(rest)
-            if status == STALE:
-                raise StaleGenerationError
-            await self._seeded(question.account_id)
+                return
+            await self._seeded(account_id)
         raise _unavailable()
 
     async def ping(self) -> None:

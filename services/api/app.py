@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 from starlette.applications import Starlette
@@ -29,6 +29,7 @@ from shared.objects import open_store
 from shared.postgres import open_pool
 from shared.queue import open_queue
 from shared.redis import open_redis
+from shared.tasks import stop_tasks
 from shared.templates import TEMPLATES
 
 STATEMENT_TIMEOUT_S = 10.0
@@ -83,10 +84,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
             documents=Documents(tuple(template.id for template in TEMPLATES)),
         )
     finally:
-        for task in background:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await stop_tasks(background)
         await metering.aclose()
         await queue.aclose()
         await meter.aclose()

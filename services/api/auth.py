@@ -12,7 +12,7 @@ from starlette.types import Scope
 from services.api.http import header
 from services.api.store.keys import Principal, select_principal
 from shared.errors import Problem
-from shared.postgres import ACQUIRE_TIMEOUT_S, Connection, Pool
+from shared.postgres import Connection, Pool, acquired
 
 PREFIX = "pk_live_"
 SCOPES = ("documents:read", "documents:write", "clients:read", "clients:write", "usage:read")
@@ -100,7 +100,7 @@ class Keys:
         if connection is not None:
             found = await select_principal(connection, key_hash)
         else:
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as own:
+            async with acquired(self._pool) as own:
                 found = await select_principal(own, key_hash)
         if found is None:
             self._cached.pop(key_hash, None)

@@ -15,7 +15,7 @@ from services.api.http import Answer, query_parameters
 from services.api.metering import Metering
 from services.api.pdf import Pdfs
 from services.api.store.keys import Principal
-from shared.postgres import ACQUIRE_TIMEOUT_S, Connection, Pool
+from shared.postgres import Connection, Pool, acquired
 
 
 class State(TypedDict):
@@ -59,7 +59,7 @@ class Call:
         if self.held is not None:
             yield self.held
             return
-        async with self.state["pool"].acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+        async with acquired(self.state["pool"]) as connection:
             yield connection
 
     @asynccontextmanager

@@ -9,7 +9,7 @@ import structlog
 
 from services.api.idempotency import KEPT
 from services.api.store.idempotency import delete_expired
-from shared.postgres import ACQUIRE_TIMEOUT_S, Pool
+from shared.postgres import Pool, acquired
 
 EVERY_S = 600.0
 BATCH = 5_000
@@ -30,5 +30,5 @@ async def expire_idempotency(pool: Pool) -> None:
 async def _expire(pool: Pool) -> None:
     deleted = BATCH
     while deleted == BATCH:
-        async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+        async with acquired(pool) as connection:
             deleted = await delete_expired(connection, before=datetime.now(UTC) - KEPT, limit=BATCH)

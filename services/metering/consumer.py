@@ -17,7 +17,8 @@ from services.metering.ledger import delete_fences, try_own_shard
 from services.metering.library import Library, ensure_library
 from services.metering.stores import STORE_ERRORS, Outage, Stores, send
 from shared.messages import METER_SHARDS, meter_stream
-from shared.postgres import Connection
+from shared.postgres import Connection, acquired
+from shared.tasks import stop_tasks
 
 # How long a read waits for an entry; shorter than the patient client's timeout.
 BLOCK_MS = 5_000
@@ -29,7 +30,6 @@ LIBRARY_CHECK_S = 2.0
 # A producer's record lives for a day, so an entry that comes again after this came from a very old backup.
 FENCE_KEPT = timedelta(days=30)
 PURGE_EVERY_S = 3600.0
-CANCEL_AGAIN_S = 0.1
 
 log = structlog.get_logger(__name__)
 
@@ -47,15 +47,7 @@ async def in_background(
     try:
         yield
     finally:
-        await _stop(tasks)
-
-
-async def _stop(tasks: set[asyncio.Task[None]]) -> None:
-    """Cancel until they end: the stores' clients, caught while they connect, may swallow a cancellation."""
-    while tasks:
-        for task in tasks:
-            task.cancel()
-        _, tasks = await asyncio.wait(tasks, timeout=CANCEL_AGAIN_S)
+        await stop_tasks(tasks)
 
 
 async def _persist(name: str, outage: Outage, work: Callable[[], Awaitable[None]]) -> None:
@@ -80,7 +72,7 @@ async def _keep_library(stores: Stores, library: Library, outage: Outage) -> Non
 
 async def drain_shard(stores: Stores, shard: int, outage: Outage, *, linger_s: float = LINGER_S) -> None:
     """Own the shard and hand its stream over until a store fails; return after a while if another process owns it."""
-    async with stores.connect() as connection:
+    async with acquired(stores.pool) as connection:
         if await try_own_shard(connection, shard):
             await _drain_as_owner(connection, stores, shard, outage, linger_s=linger_s)
             return

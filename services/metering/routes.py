@@ -20,6 +20,7 @@ from services.metering.limits import Limits, Overrides
 from services.metering.seeding import Seeder
 from services.metering.stores import STORE_ERRORS, Stores
 from shared.errors import Problem
+from shared.postgres import acquired
 
 ITEMS_MAX = 1000
 _ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -56,7 +57,7 @@ class LimitsAnswer(msgspec.Struct, frozen=True):
 
 async def get_usage(request: Request[State]) -> Response:
     account_id, stores = _account(request), request.state["stores"]
-    async with stores.connect() as connection:
+    async with acquired(stores.pool) as connection:
         return json_answer(await read_usage(connection, stores.redis, account_id))
 
 
@@ -77,13 +78,13 @@ async def post_seed(request: Request[State]) -> Response:
 class AccountLimits(HTTPEndpoint):
     async def get(self, request: Request[State]) -> Response:
         account_id = _account(request)
-        async with request.state["stores"].connect() as connection:
+        async with acquired(request.state["stores"].pool) as connection:
             return json_answer(_shown(await read_account(connection, account_id)))
 
     async def put(self, request: Request[State]) -> Response:
         account_id, stores = _account(request), request.state["stores"]
         body = await read_json(request, LimitsBody)
-        async with stores.connect() as connection:
+        async with acquired(stores.pool) as connection:
             await set_plan(connection, stores.redis, account_id, body.plan, body.overrides)
             return json_answer(_shown(await read_account(connection, account_id)))
 
@@ -104,7 +105,7 @@ async def get_ready(request: Request[State]) -> Response:
 async def _away(stores: Stores) -> dict[str, str]:
     away: dict[str, str] = {}
     try:
-        async with stores.connect() as connection:
+        async with acquired(stores.pool) as connection:
             if not await is_migrated(connection):
                 away["postgres"] = "The migrations of metering are missing"
     except STORE_ERRORS as error:

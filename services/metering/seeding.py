@@ -10,7 +10,7 @@ from services.metering.ledger import select_account, select_used
 from services.metering.limits import Period, period_at
 from services.metering.stores import Stores, redis_clock
 from shared.messages import meter_shard
-from shared.postgres import Connection
+from shared.postgres import Connection, acquired
 
 
 class Seeder:
@@ -31,7 +31,7 @@ class Seeder:
 
 
 async def seed_account(stores: Stores, account_id: str) -> None:
-    async with stores.connect() as connection:
+    async with acquired(stores.pool) as connection:
         while not await _seed_when_drained(connection, stores, account_id):
             pass
 

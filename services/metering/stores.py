@@ -1,8 +1,5 @@
 """The two stores as the service holds them, their clock, and the errors that mean one of them is away."""
 
-import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,11 +9,10 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from shared.postgres import Connection, Pool
+from shared.postgres import Pool
 
 # What passes by itself once a store is back, reachable, or migrated.
 STORE_ERRORS = (RedisError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-ACQUIRE_TIMEOUT_S = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -27,19 +23,6 @@ class Stores(msgspec.Struct, frozen=True):
     pool: Pool
     redis: Redis
     patient: Redis
-
-    @asynccontextmanager
-    async def connect(self) -> AsyncGenerator[Connection]:
-        """A connection of the pool, or TimeoutError.
-
-        The pool's own timeout would swallow a cancellation on Python 3.11, and the service would not stop.
-        """
-        async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
-            connection = await self.pool.acquire()
-        try:
-            yield connection
-        finally:
-            await self.pool.release(connection)
 
 
 async def send(redis: Redis, *parts: Any) -> Any:

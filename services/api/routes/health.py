@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from services.api.call import State
 from services.api.http import request_id
-from shared.postgres import ACQUIRE_TIMEOUT_S
+from shared.postgres import acquired
 
 CHECK_S = 2.0
 
@@ -41,5 +41,5 @@ async def _within(check: Any) -> str:
 
 
 async def _database(state: State) -> None:
-    async with state["pool"].acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+    async with acquired(state["pool"]) as connection:
         await connection.fetchval("select 1 from api.accounts limit 1")
