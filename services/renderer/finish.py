@@ -6,18 +6,17 @@ from io import BytesIO
 
 import pikepdf
 
+from services.renderer.metadata import PRODUCER, metadata_packet
 from services.renderer.page import DocumentPage
 
-PRODUCER = "InvoUno"
-TOOLKIT = b' x:xmptk="pikepdf"'
 STRUCTURE_ID = re.compile(rb"(?<=\(node)\d{8}(?=\))")
 
 
 def finish(printed: bytes, page: DocumentPage, updated_at: datetime) -> bytes:
     """The same bytes for the same document, whichever browser printed it and whenever."""
+    finished = BytesIO()
     with pikepdf.open(BytesIO(_renumber(printed))) as pdf:
         _describe(pdf, page, updated_at.astimezone(UTC))
-        finished = BytesIO()
         pdf.save(finished, deterministic_id=True, object_stream_mode=pikepdf.ObjectStreamMode.generate)
     return finished.getvalue()
 
@@ -31,21 +30,18 @@ def _renumber(printed: bytes) -> bytes:
 
 def _describe(pdf: pikepdf.Pdf, page: DocumentPage, updated_at: datetime) -> None:
     stamp = updated_at.strftime("D:%Y%m%d%H%M%SZ")
-    pdf.docinfo = pdf.make_indirect(
-        pikepdf.Dictionary(
-            Title=page.file_title,
-            Author=page.author,
-            Subject=page.subject,
-            Creator=PRODUCER,
-            Producer=PRODUCER,
-            CreationDate=stamp,
-            ModDate=stamp,
-        )
+    told = pikepdf.Dictionary(
+        Title=page.file_title,
+        Author=page.author,
+        Subject=page.subject,
+        Creator=PRODUCER,
+        Producer=PRODUCER,
+        CreationDate=stamp,
+        ModDate=stamp,
     )
+    pdf.docinfo = pdf.make_indirect(told)
+    packet = pdf.make_stream(metadata_packet(page, updated_at))
+    packet.Type, packet.Subtype = pikepdf.Name.Metadata, pikepdf.Name.XML
+    pdf.Root.Metadata = packet
     pdf.Root.Lang = pikepdf.String(page.language)
     pdf.Root.ViewerPreferences = pikepdf.Dictionary(DisplayDocTitle=True)
-    with pdf.open_metadata(set_pikepdf_as_editor=False, update_docinfo=False) as metadata:
-        metadata.load_from_docinfo(pdf.docinfo)
-        metadata["dc:language"] = {page.language}
-    packet = pdf.Root.Metadata.read_bytes()
-    pdf.Root.Metadata.write(packet.replace(TOOLKIT, b""))

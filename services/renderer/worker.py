@@ -31,7 +31,7 @@ from shared.objects import open_store
 from shared.queue import RENDER_TIMEOUT_S, decode_job, encode_job
 
 # An arq worker looks for jobs this often; longer would cap a worker's rate, shorter costs an idle one its CPU.
-POLL_DELAY_S = 0.02
+POLL_DELAY_S = 0.01
 # Beyond what prints, so that the next document is already here when a browser becomes free.
 JOBS_AHEAD = 1
 # Never reached: arq would fail such a job without a word to who waits for it. `Renderer` counts the tries.
