@@ -14,9 +14,9 @@ from services.api.store.ids import is_id
 from shared.errors import Problem
 
 PER_PAGE_MAX, PER_PAGE = 100, 25
-PAGE_MAX = 10_000_000
+PAGE_MAX = 10**15 - 1  # times 100 it still is an offset that PostgreSQL can hold
 WINDOW_PARAMETERS = ("page", "per_page", "cursor")
-_INTEGER = re.compile(r"\d{1,9}", re.ASCII)
+_INTEGER = re.compile(r"\d{1,15}", re.ASCII)
 
 
 class Window(msgspec.Struct, frozen=True):

@@ -138,6 +138,12 @@ def test_a_body_declared_too_large_is_413_before_it_is_sent(house: Account) -> N
         assert json.loads(answer.body)["error"]
 
 
+def test_a_caller_who_asks_first_is_told_before_it_sends(house: Account) -> None:
+    for length, status in ((10, 100), (BODY_BYTES_MAX + 1, 413)):
+        head = request(house, "POST /v1/clients", f"Content-Length: {length}", "Expect: 100-continue")
+        assert exchange(house.product.gateway, head).status == status
+
+
 def test_a_body_that_grows_too_large_in_chunks_is_413(house: Account) -> None:
     head = request(house, "POST /v1/clients", "Transfer-Encoding: chunked", "Content-Type: application/json")
     chunk = b"%x\r\n%s\r\n" % (1024 * 1024, b" " * 1024 * 1024)

@@ -206,5 +206,12 @@ def test_record_and_change_are_one_transaction(account: Account) -> None:
     assert done["number"] == "INV-2026-000001"
 
 
+def test_a_refused_send_under_a_key_takes_no_number(account: Account) -> None:
+    bad = document("cl_none", status="sent", issued_date="2026-01-01")
+    refused(account.http.post("/v1/documents", json=bad, headers=ONCE), 422, "validation_error")
+    sent = account.document(status="sent", issued_date="2026-01-01")
+    assert sent["number"] == "INV-2026-000001"
+
+
 def test_records_are_kept_for_a_day() -> None:
     assert idempotency.KEPT.total_seconds() == 24 * 3600
