@@ -34,7 +34,7 @@ def _migrate_service(service: str, database_url: str) -> None:
     folder = ROOT / "services" / service / "migrations"
     if not any(folder.glob("*.sql")):
         return
-    done = subprocess.run(  # noqa: S603 - our own binary and constants; the URL travels by environment
+    done = subprocess.run(  # our own binary and constants; the URL travels by environment
         (
             _dbmate(),
             "--env-file=/dev/null",

@@ -1,12 +1,21 @@
 """The object store: a folder by default, S3, GCS or Azure by URL; objects are written once and never changed."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import AlreadyExistsError
 from obstore.store import LocalStore, ObjectStore, from_url
+
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
+
+REQUEST_TIMEOUT = timedelta(seconds=10)
+# A store that is away is said to be away while its caller still waits.
+RETRIES: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=5)}
 
 
 def open_store(url: str) -> ObjectStore:
@@ -16,7 +25,7 @@ def open_store(url: str) -> ObjectStore:
         folder = Path(unquote(parts.path))
         folder.mkdir(parents=True, exist_ok=True)
         return LocalStore(prefix=folder)
-    return from_url(url)
+    return from_url(url, client_options={"timeout": REQUEST_TIMEOUT}, retry_config=RETRIES)
 
 
 async def put_once(store: ObjectStore, path: str, data: bytes) -> None:

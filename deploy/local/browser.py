@@ -72,7 +72,7 @@ def playwright_folder(environment: Mapping[str, str]) -> Path:
 def starts(executable: str) -> bool:
     """Whether it tells its version: an empty shell of a package or a missing library shows here."""
     try:
-        done = subprocess.run(  # noqa: S603 - what the operator has installed or configured
+        done = subprocess.run(  # what the operator has installed or configured
             (executable, "--version"), capture_output=True, timeout=PROBE_TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired):

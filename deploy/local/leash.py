@@ -41,7 +41,7 @@ def leashed(argv: tuple[str, ...], *, lock_file: Path, stop_signal: str) -> tupl
 def main() -> int:
     lock_file, stop_signal, *argv = sys.argv[1:]
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
-    child = subprocess.Popen(argv, preexec_fn=_unblock_signals)  # noqa: S603, PLW1509 - one thread until here
+    child = subprocess.Popen(argv, preexec_fn=_unblock_signals)  # noqa: PLW1509 - one thread until here
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         child.send_signal(signal.Signals[stop_signal])

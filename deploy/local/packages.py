@@ -28,7 +28,7 @@ def ran_well(argv: tuple[str, ...], *, timeout_s: float) -> bool:
     """Run a command quietly; when it fails or hangs, show the end of what it said."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     try:
-        done = subprocess.run(  # noqa: S603 - constants of this folder
+        done = subprocess.run(  # constants of this folder
             argv,
             env=environment,
             stdin=subprocess.DEVNULL,

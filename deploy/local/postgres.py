@@ -94,7 +94,7 @@ def _create_cluster(data: Path, password_file: Path, *, durable: bool) -> None:
 
 
 def _run_quietly(binary: str, *arguments: str, reaching: Path, text: str = "") -> None:
-    done = subprocess.run(  # noqa: S603 - our own binary and constants
+    done = subprocess.run(  # our own binary and constants
         _command(binary, *arguments, reaching=reaching),
         input=text,
         capture_output=True,
@@ -125,7 +125,7 @@ def _binaries() -> Path:
 
 def _accepts_connections(port: int) -> bool:
     probe = (str(_binaries() / "pg_isready"), "--quiet", "--host=127.0.0.1", f"--port={port}", "--timeout=2")
-    return subprocess.run(probe, check=False, env=_plain_environment()).returncode == 0  # noqa: S603
+    return subprocess.run(probe, check=False, env=_plain_environment()).returncode == 0
 
 
 def _plain_environment() -> dict[str, str]:

@@ -33,7 +33,7 @@ def command_line(pid: int) -> str:
         except OSError:
             return ""
     question = ("/bin/ps", "-ww", "-o", "command=", "-p", str(pid))
-    return subprocess.run(question, capture_output=True, text=True, check=False).stdout  # noqa: S603
+    return subprocess.run(question, capture_output=True, text=True, check=False).stdout
 
 
 def _read_pid(pid_file: Path) -> int | None:

@@ -53,7 +53,7 @@ def started(store: Store, folder: Path) -> Generator[subprocess.Popen[bytes]]:
         raise StoreError(f"Another process runs {store.name} in {folder}.")
     with lock, output.open("wb") as written:
         # A session of its own, so that Ctrl-C reaches the tests and not the stores that they still need.
-        process = subprocess.Popen(  # noqa: S603 - our own command line
+        process = subprocess.Popen(  # our own command line
             leashed(store.argv, lock_file=lock_file, stop_signal=store.stop_signal),
             cwd=os.sep,
             stdin=subprocess.DEVNULL,

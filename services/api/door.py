@@ -6,6 +6,7 @@ from http import HTTPStatus
 import asyncpg
 import msgspec
 import structlog
+from obstore.exceptions import BaseError as ObjectStoreError
 from redis.exceptions import RedisError
 from starlette.types import Receive, Scope, Send
 
@@ -29,10 +30,11 @@ from shared.postgres import Connection
 
 ADMIT_ATTEMPTS_MAX = 3
 _BODY_METHODS = frozenset({"POST", "PUT", "DELETE"})
-# What PostgreSQL or Redis raise when they are away, overloaded or not migrated yet: the caller may try again.
+# What the stores raise when they are away, overloaded or not migrated yet: the caller may try again.
 _PASSING = (
     OSError,
     RedisError,
+    ObjectStoreError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.OperatorInterventionError,

