@@ -9,9 +9,9 @@ import asyncpg
 import httpx2
 import msgspec
 import pytest
-from account import Account, refused
+from account import Account, caller, refused
 from bodies import CLIENT, JSON, document
-from gateways import MISSING, Gateways
+from gateways import MISSING, NOBODY, Gateways
 from product import Product
 
 from services.api.auth import new_key
@@ -99,8 +99,8 @@ def mismatch(scene: Scene) -> httpx2.Response:
 
 def forbidden(scene: Scene) -> httpx2.Response:
     account = scene.account
-    with account.product.caller(key=account.product.key(account.id, "--scopes", "usage:read")) as caller:
-        return caller.get("/v1/clients")
+    with caller(account.product, account.product.key(account.id, "--scopes", "usage:read")) as http:
+        return http.get("/v1/clients")
 
 
 def unauthorized(scene: Scene) -> httpx2.Response:
@@ -121,13 +121,13 @@ def quota_exceeded(scene: Scene) -> httpx2.Response:
 def render_timeout(scene: Scene) -> httpx2.Response:
     redis = scene.account.product.urls.redis.rpartition("/")[0]
     gateway = scene.gateways.on("alone", {"QUEUE_REDIS_URL": f"{redis}/15", "PDF_WAIT_S": "0.2"})
-    with scene.on(gateway) as caller:
-        return caller.get(f"/v1/documents/{scene.account.document()['id']}/pdf")
+    with scene.on(gateway) as http:
+        return http.get(f"/v1/documents/{scene.account.document()['id']}/pdf")
 
 
 def unavailable(scene: Scene) -> httpx2.Response:
-    with scene.on(scene.gateways.without("meter")) as caller:
-        return caller.get("/v1/templates")
+    with scene.on(scene.gateways.without("meter")) as http:
+        return http.get("/v1/templates")
 
 
 def post_client(content: bytes, kind: str) -> Callable[[Scene], httpx2.Response]:
@@ -189,23 +189,23 @@ def test_a_defect_tells_nothing_of_its_cause(scene: Scene) -> None:
 )
 def test_without_a_part_that_the_call_needs_it_is_503(scene: Scene, part: str, path: str) -> None:
     scene.account.http.get("/v1/templates")
-    with scene.on(scene.gateways.without(part)) as caller:
-        answer = caller.get(path)
+    with scene.on(scene.gateways.without(part)) as http:
+        answer = http.get(path)
         refused(answer, 503, "unavailable")
         assert int(answer.headers["retry-after"]) >= 1
 
 
 def test_without_the_queue_a_pdf_is_503_in_json_and_all_else_goes_on(scene: Scene) -> None:
     draft = scene.account.document()
-    with scene.on(scene.gateways.without("queue")) as caller:
-        refused(caller.get(f"/v1/documents/{draft['id']}/pdf"), 503, "unavailable")
-        assert caller.get(f"/v1/documents/{draft['id']}").status_code == 200
+    with scene.on(scene.gateways.without("queue")) as http:
+        refused(http.get(f"/v1/documents/{draft['id']}/pdf"), 503, "unavailable")
+        assert http.get(f"/v1/documents/{draft['id']}").status_code == 200
 
 
 def test_without_metering_calls_are_admitted_and_counted_all_the_same(scene: Scene) -> None:
     scene.account.http.get("/v1/templates")
-    with scene.on(scene.gateways.without("metering")) as caller:
-        answer = caller.post("/v1/documents", json=document(scene.account.client_id))
+    with scene.on(scene.gateways.without("metering")) as http:
+        answer = http.post("/v1/documents", json=document(scene.account.client_id))
         assert answer.status_code == 201
     assert scene.account.usage()["documents"]["used"] == 1
 
@@ -226,8 +226,8 @@ def test_a_folder_that_cannot_be_read_is_503_and_no_pdf(scene: Scene, tmp_path: 
     )
     (tmp_path / "objects").rmdir()
     (tmp_path / "objects").write_text("no folder")
-    with scene.on(gateway) as caller:
-        answer = caller.get(f"/v1/documents/{scene.account.document()['id']}/pdf")
+    with scene.on(gateway) as http:
+        answer = http.get(f"/v1/documents/{scene.account.document()['id']}/pdf")
         assert (answer.status_code, answer.headers["content-type"]) == (503, "application/json")
 
 
@@ -235,3 +235,18 @@ def test_an_answer_without_details_has_none() -> None:
     assert (
         problem_answer(Problem("not_found", "Nothing")).body == b'{"error":"not_found","message":"Nothing"}'
     )
+
+
+def test_an_object_store_that_is_away_is_503_and_no_pdf(scene: Scene) -> None:
+    nothing = {
+        "OBJECT_STORE_URL": "s3://bucket",
+        "AWS_ENDPOINT": f"http://{NOBODY}",
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "nobody",
+        "AWS_SECRET_ACCESS_KEY": "nothing",
+    }
+    draft = scene.account.document()
+    with scene.on(scene.gateways.on("s3", nothing)) as http:
+        refused(http.get(f"/v1/documents/{draft['id']}/pdf"), 503, "unavailable")
+        assert http.delete(f"/v1/documents/{draft['id']}").status_code == 200

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import httpx2
 import pytest
-from account import Account, made, refused
+from account import Account, caller, made, refused
 from bodies import CLIENT, JSON, document
 
 from services.api import idempotency
@@ -153,8 +153,8 @@ def test_a_refusal_for_the_quota_is_not_kept(open_account: Callable[..., Account
 
 
 def test_a_refusal_for_the_key_is_not_kept(account: Account) -> None:
-    with account.product.caller(key=account.product.key(account.id, "--scopes", "usage:read")) as caller:
-        refused(caller.post("/v1/clients", json=CLIENT, headers=ONCE), 403, "forbidden")
+    with caller(account.product, account.product.key(account.id, "--scopes", "usage:read")) as http:
+        refused(http.post("/v1/clients", json=CLIENT, headers=ONCE), 403, "forbidden")
     made(account.http.post("/v1/clients", json=CLIENT, headers=ONCE))
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
-from account import Account, refused
+from account import Account, caller, refused
 from doors import WAYS, Way
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,18 +55,18 @@ def test_no_text_brings_the_check_down(text: str) -> None:
 )  # fmt: skip
 def test_no_key_or_no_good_key_is_401(house: Account, authorization: str) -> None:
     value = authorization.replace("{key}", house.key).replace("{unknown}", new_key())
-    answer = httpx2.get(
-        f"{house.product.gateway}/v1/templates", headers={b"authorization": value.encode("latin-1")}
-    )
+    with caller(house.product) as http:
+        answer = http.get("/v1/templates", headers={b"authorization": value.encode("latin-1")})
     refused(answer, 401, "unauthorized")
     assert answer.headers["www-authenticate"] == "Bearer"
     assert "ratelimit" not in answer.headers
 
 
 def test_no_authorization_at_all_is_401_on_every_route(product: Product) -> None:
-    for way in WAYS:
-        answer = httpx2.request(way.method, product.gateway + way.path("x"))
-        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    with caller(product) as http:
+        for way in WAYS:
+            answer = http.request(way.method, way.path("x"))
+            assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_only_the_hash_of_a_key_is_stored(house: Account) -> None:
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_a_key_without_the_scope_is_403_and_told_which_one(house: Account, way: Way) -> None:
     others = ",".join(scope for scope in SCOPES if scope != way.scope)
-    with house.product.caller(key=house.product.key(house.id, "--scopes", others)) as caller:
-        answer = caller.request(way.method, way.path(new_id("doc")), json=way.body(house.client_id))
+    with caller(house.product, house.product.key(house.id, "--scopes", others)) as http:
+        answer = http.request(way.method, way.path(new_id("doc")), json=way.body(house.client_id))
         if way.scope is None:
             assert answer.status_code == 200
             return
@@ -103,8 +103,8 @@ def test_a_key_without_the_scope_is_403_and_told_which_one(house: Account, way: 
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_a_key_with_the_scope_alone_is_let_in(house: Account, way: Way) -> None:
     scope = way.scope or "usage:read"
-    with house.product.caller(key=house.product.key(house.id, "--scopes", scope)) as caller:
-        answer = caller.request(way.method, way.path(new_id("doc")), json=way.body(house.client_id))
+    with caller(house.product, house.product.key(house.id, "--scopes", scope)) as http:
+        answer = http.request(way.method, way.path(new_id("doc")), json=way.body(house.client_id))
         assert answer.status_code == (404 if way.takes_id else 201 if way.method == "POST" else 200)
 
 
@@ -116,10 +116,10 @@ def revoke(account: Account, key: str) -> None:
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_a_revoked_key_is_401_on_its_very_next_request(house: Account, way: Way) -> None:
     key = house.product.key(house.id)
-    with house.product.caller(key=key) as caller:
-        assert caller.get("/v1/templates").status_code == 200
+    with caller(house.product, key) as http:
+        assert http.get("/v1/templates").status_code == 200
         revoke(house, key)
-        answer = caller.request(way.method, way.path(new_id("doc")), json=way.body(house.client_id))
+        answer = http.request(way.method, way.path(new_id("doc")), json=way.body(house.client_id))
         assert answer.status_code == 401
         assert house.http.get("/v1/templates").status_code == 200
 
@@ -128,30 +128,30 @@ def test_a_revoked_key_hears_of_nothing_else(house: Account) -> None:
     """Neither a replay nor another refusal may hide that the key is dead."""
     once = {"idempotency-key": "before-revocation"}
     key = house.product.key(house.id, "--scopes", "clients:write")
-    with house.product.caller(key=key) as caller:
-        assert caller.post("/v1/clients", json={"name": "x"}, headers=once).status_code == 201
+    with caller(house.product, key) as http:
+        assert http.post("/v1/clients", json={"name": "x"}, headers=once).status_code == 201
         revoke(house, key)
-        refused(caller.post("/v1/clients", json={"name": "x"}, headers=once), 401, "unauthorized")
+        refused(http.post("/v1/clients", json={"name": "x"}, headers=once), 401, "unauthorized")
         key = house.product.key(house.id, "--scopes", "clients:write")
-    with house.product.caller(key=key) as caller:
-        caller.get("/v1/templates")
+    with caller(house.product, key) as http:
+        http.get("/v1/templates")
         revoke(house, key)
-        refused(caller.get("/v1/usage"), 401, "unauthorized")
+        refused(http.get("/v1/usage"), 401, "unauthorized")
 
 
 def test_the_other_keys_of_the_account_go_on_with_their_limits_told(house: Account) -> None:
     keys = [house.product.key(house.id, "--scopes", "usage:read") for _ in range(2)]
-    with house.product.caller(key=keys[0]) as caller:
-        assert caller.get("/v1/usage").status_code == 200
+    with caller(house.product, keys[0]) as http:
+        assert http.get("/v1/usage").status_code == 200
         revoke(house, keys[1])
-        answer = caller.get("/v1/clients")
+        answer = http.get("/v1/clients")
         assert (answer.status_code, "ratelimit" in answer.headers) == (403, True)
 
 
 def test_an_expired_key_is_401_though_it_was_good_a_moment_ago(house: Account) -> None:
     end = datetime.now(UTC) + timedelta(seconds=0.5)
-    with house.product.caller(key=house.product.key(house.id, "--expires", end.isoformat())) as caller:
-        while (answer := caller.get("/v1/templates")).status_code == 200:
+    with caller(house.product, house.product.key(house.id, "--expires", end.isoformat())) as http:
+        while (answer := http.get("/v1/templates")).status_code == 200:
             pass
     refused(answer, 401, "unauthorized")
     assert datetime.now(UTC) >= end
@@ -175,5 +175,5 @@ async def test_a_revocation_does_not_choke_the_requests_that_hold_a_connection(a
 
 
 def test_a_key_that_has_not_expired_is_good(house: Account) -> None:
-    with house.product.caller(key=house.product.key(house.id, "--expires", "90d")) as caller:
-        assert caller.get("/v1/templates").status_code == 200
+    with caller(house.product, house.product.key(house.id, "--expires", "90d")) as http:
+        assert http.get("/v1/templates").status_code == 200

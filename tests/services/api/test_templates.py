@@ -1,6 +1,6 @@
 """The template catalogue over HTTP."""
 
-from account import Account
+from account import Account, caller
 from product import Product
 
 
@@ -18,8 +18,8 @@ def test_the_templates_are_the_documented_ones_word_for_word(house: Account) -> 
 
 
 def test_any_valid_key_may_see_them(product: Product, house: Account) -> None:
-    with product.caller(key=product.key(house.id, "--scopes", "usage:read")) as caller:
-        assert caller.get("/v1/templates").status_code == 200
+    with caller(product, product.key(house.id, "--scopes", "usage:read")) as http:
+        assert http.get("/v1/templates").status_code == 200
 
 
 def test_every_template_can_be_chosen(house: Account) -> None:

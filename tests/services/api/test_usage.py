@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from account import Account, made, refused
+from account import Account, caller, made, refused
 from bodies import CLIENT, JSON
 
 PLANS = {
@@ -57,8 +57,8 @@ def test_each_admitted_call_counts_whatever_comes_of_it(account: Account) -> Non
 
 
 def test_refused_calls_count_nothing(account: Account) -> None:
-    with account.product.caller(key=account.product.key(account.id, "--scopes", "usage:read")) as caller:
-        refused(caller.get("/v1/documents"), 403, "forbidden")
+    with caller(account.product, account.product.key(account.id, "--scopes", "usage:read")) as http:
+        refused(http.get("/v1/documents"), 403, "forbidden")
     refused(account.http.get("/v1/nowhere"), 404, "not_found")
     refused(account.http.patch("/v1/documents"), 405, "method_not_allowed")
     assert used(account) == (0, 0)
