@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with what it lacks: a bound on the bytes and the time that request headers may take."""
+"""uvicorn's HTTP protocol with what it lacks: bounds on a request's bytes, and on the time that its headers take."""
 
 import asyncio
 
@@ -8,13 +8,16 @@ from services.api.http import encode_json, new_request_id
 
 HEADER_BYTES_MAX = 64 * 1024
 HEADERS_S = 10.0
+# A body of 1 MB that comes one byte a chunk, and some of what a caller still sends after its 413.
+REQUEST_BYTES_MAX = 16 * 1024 * 1024
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Closes a connection whose headers are too slow, and refuses headers that are too large with 431."""
+    """Refuses headers that are too large with 431; closes a connection whose request is too slow or never ends."""
 
     _deadline: asyncio.TimerHandle | None = None
     _header_bytes = 0
+    _request_bytes = 0
     _in_headers = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -26,6 +29,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._request_bytes += len(data)
+        if self._request_bytes > REQUEST_BYTES_MAX:
+            self.transport.close()
+            return
         if self._in_headers:
             self._header_bytes += len(data)
             if self._deadline is None:
@@ -33,6 +40,11 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._in_headers and self._header_bytes > HEADER_BYTES_MAX:
             self._refuse(b"431 Request Header Fields Too Large", "The request headers are too large")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; a trailer after the body is dropped, for nobody reads it and there may be any number."""
+        if self._in_headers:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._headers_came()
@@ -42,6 +54,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._in_headers = True
         self._header_bytes = 0
+        self._request_bytes = 0
 
     def _await_headers(self) -> None:
         self._in_headers = True
@@ -57,6 +70,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refuse(b"400 Bad Request", "The request is not valid HTTP")
 
     def _refuse(self, status: bytes, message: str) -> None:
+        if self.transport.is_closing():
+            return
         body = encode_json({"error": "invalid_parameter", "message": message})
         self.transport.write(
             b"HTTP/1.1 %s\r\ncontent-type: application/json\r\nx-request-id: %s\r\n"

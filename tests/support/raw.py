@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 TIMEOUT_S = 10
+ENDLESS_BYTES = 256 * 1024 * 1024
 
 
 class RawAnswer(msgspec.Struct, frozen=True):
@@ -24,6 +25,21 @@ def exchange(base_url: str, *chunks: bytes) -> RawAnswer:
             status = int(answer.readline().split()[1])
             headers = dict(_headers(answer))
             return RawAnswer(status, headers, answer.read(int(headers.get("content-length", "0"))))
+
+
+def sent_until_closed(base_url: str, head: bytes, endless: bytes) -> int:
+    """How many bytes a server takes of what never ends before it closes the connection."""
+    parts = urlsplit(base_url)
+    sent_bytes = 0
+    with socket.create_connection((parts.hostname or "", parts.port or 80), TIMEOUT_S) as connection:
+        try:
+            connection.sendall(head)
+            while sent_bytes < ENDLESS_BYTES:
+                connection.sendall(endless)
+                sent_bytes += len(endless)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+    return sent_bytes
 
 
 def _send(connection: socket.socket, chunks: Iterable[bytes]) -> None:

@@ -19,6 +19,8 @@ FIELDS = [
 YEAR = date.today().year  # noqa: DTZ011 - any year does
 UNICODE = 'Ünï 漢字 🧾 \U0010fffd e\u0301 \u202eabc \\ " < & \t\n'
 
+EVERY_PLANE = "".join(chr((plane << 16) + offset) for plane in range(17) for offset in (0x1234, 0xABCD))
+
 
 def test_the_documented_example_is_created_as_documented(house: Account) -> None:
     items = [
@@ -123,7 +125,7 @@ def test_amounts_have_the_currencys_decimals(house: Account, currency: str, tota
     assert f'"total":{total},' in answered.text
 
 
-@pytest.mark.parametrize("value", [UNICODE, "x" * 200])
+@pytest.mark.parametrize("value", [UNICODE, EVERY_PLANE, "x" * 200])
 def test_text_comes_back_as_it_was_given(house: Account, value: str) -> None:
     client = house.client(name=value, city=value)
     answered = house.document(

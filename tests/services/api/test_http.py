@@ -9,14 +9,14 @@ import pytest
 from account import Account, refused
 from bodies import CLIENT, JSON
 from product import Product
-from raw import RawAnswer, exchange
+from raw import RawAnswer, exchange, sent_until_closed
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from services.api import http, protocol
 from services.api.app import DOORS, not_found
 from services.api.http import BODY_BYTES_MAX, read_body
-from services.api.protocol import HEADER_BYTES_MAX, BoundedProtocol
+from services.api.protocol import HEADER_BYTES_MAX, REQUEST_BYTES_MAX, BoundedProtocol
 from shared.errors import Problem
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE")
@@ -205,6 +205,26 @@ async def test_headers_that_do_not_arrive_in_time_close_the_connection(
         assert await reader.read() == b""
         writer.close()
         await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    "endless", [b"X-Trailer: " + b"x" * 65_536 + b"\r\n", b"x" * 65_536], ids=["many", "one"]
+)
+def test_trailers_that_never_end_close_the_connection(product: Product, endless: bytes) -> None:
+    head = b"POST /v1/clients HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Trailer: "
+    assert sent_until_closed(product.gateway, head, endless) < 2 * REQUEST_BYTES_MAX
+
+
+def test_a_refused_body_that_never_ends_closes_the_connection(house: Account) -> None:
+    head = request(house, "POST /v1/clients", f"Content-Length: {10**15}")
+    assert sent_until_closed(house.product.gateway, head, b" " * 65_536) < 2 * REQUEST_BYTES_MAX
+
+
+def test_trailers_after_a_body_do_no_harm(house: Account) -> None:
+    body = json.dumps(CLIENT).encode()
+    head = request(house, "POST /v1/clients", "Transfer-Encoding: chunked", "Content-Type: application/json")
+    tail = b"%x\r\n%s\r\n0\r\nAuthorization: Bearer x\r\nX-Trailer: x\r\n\r\n" % (len(body), body)
+    assert exchange(house.product.gateway, head + tail).status == 201
 
 
 def test_pipelined_requests_are_answered_in_order(house: Account) -> None:

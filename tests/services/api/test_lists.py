@@ -95,11 +95,17 @@ def test_a_sent_document_moves_to_overdue_with_no_job(account: Account) -> None:
     assert listed(account, status="overdue")["data"][0]["status"] == "overdue"
 
 
-@pytest.mark.parametrize("path", ["/v1/documents", "/v1/clients"])
-def test_a_walk_sees_each_row_once_while_rows_come_and_go(account: Account, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [("/v1/documents", {}), ("/v1/documents", {"type": "invoice", "status": "draft"}), ("/v1/clients", {})],
+    ids=str,
+)
+def test_a_walk_sees_each_row_once_while_rows_come_and_go(
+    account: Account, path: str, query: dict[str, str]
+) -> None:
     make = account.document if path == "/v1/documents" else account.client
     before = [make()["id"] for _ in range(7)][::-1]
-    seen, page = list[str](), listed(account, path, per_page=2)
+    seen, page = list[str](), listed(account, path, **query, per_page=2)
     while True:
         seen += ids(page)
         make()
@@ -107,7 +113,7 @@ def test_a_walk_sees_each_row_once_while_rows_come_and_go(account: Account, path
         if cursor is None:
             break
         account.http.delete(f"{path}/{seen[-1]}")  # the very row that the cursor stands on
-        page = listed(account, path, per_page=2, cursor=cursor)
+        page = listed(account, path, **query, per_page=2, cursor=cursor)
     assert seen == before
 
 
