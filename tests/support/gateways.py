@@ -36,6 +36,10 @@ class Gateways:
     def without(self, part: str) -> str:
         return self.on(part, MISSING[part])
 
+    def log(self, name: str) -> str:
+        """What the gateway of that name has logged."""
+        return (self._folder / name / "api.log").read_text()
+
     def on(self, name: str, environment: dict[str, str]) -> str:
         """The base URL of the gateway of that name, on the product's environment with ``environment`` over it."""
         if name not in self._urls:

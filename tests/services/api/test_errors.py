@@ -183,6 +183,16 @@ def test_a_defect_tells_nothing_of_its_cause(scene: Scene) -> None:
         assert internal not in answer.text
 
 
+def test_the_log_holds_the_cause_of_a_defect_under_the_request_id_and_no_key(scene: Scene) -> None:
+    with broken_table(scene.account, "api.clients"), scene.on(scene.gateways.on("logged", {})) as http:
+        answer = http.post("/v1/clients", json=CLIENT)
+    refused(answer, 500, "internal_error")
+    log = scene.gateways.log("logged")
+    (entry,) = [line for line in log.splitlines() if answer.headers["x-request-id"] in line]
+    assert "CheckViolationError" in entry
+    assert scene.account.key not in log
+
+
 @pytest.mark.parametrize(
     ("part", "path"),
     [("database", "/v1/templates"), ("meter", "/v1/templates"), ("metering", "/v1/usage")],
@@ -208,6 +218,12 @@ def test_without_metering_calls_are_admitted_and_counted_all_the_same(scene: Sce
         answer = http.post("/v1/documents", json=document(scene.account.client_id))
         assert answer.status_code == 201
     assert scene.account.usage()["documents"]["used"] == 1
+
+
+def test_an_account_that_the_meter_does_not_know_waits_for_metering(scene: Scene) -> None:
+    with scene.on(scene.gateways.without("metering")) as http:
+        refused(http.get("/v1/templates"), 503, "unavailable")
+    assert scene.account.usage()["api_calls"]["used"] == 1
 
 
 @pytest.mark.parametrize("part", [part for part in MISSING if part != "metering"])
