@@ -1,6 +1,7 @@
 """`make run` as a newcomer meets it, in copies of this folder that share its virtual environment."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -156,6 +157,16 @@ def test_the_next_start_has_yesterdays_data(folder: Path) -> None:
         assert demo(folder)["INVOUNO_KEY"] == key
         assert documents(folder) == 1
     assert left_over(folder) == []
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the README's commands use curl")
+def test_the_readmes_commands_work_as_they_stand(folder: Path) -> None:
+    (commands,) = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    with running(folder):
+        done = subprocess.run(
+            ("sh", "-euc", commands), cwd=folder, capture_output=True, text=True, check=True
+        )
+    assert '"total":1' in done.stdout
 
 
 def test_a_killed_run_leaves_nothing_that_lives_and_the_next_one_copes(folder: Path) -> None:
