@@ -1,5 +1,5 @@
 #!lua name=invouno_meter_v1
--- revision 2
+-- revision 3
 --
 -- Admission and counting in one atomic step. This head is the wire contract of `invouno_admit_v1`, which every gateway
 -- calls; the other functions are called by metering alone. A change that an older caller could notice is a new function
@@ -394,7 +394,13 @@ local function generation(keys, argv)
   return 1
 end
 
+-- KEYS account. 1 when the account had counters, which its next call has seeded anew from the ledger; 0 otherwise.
+local function forget(keys)
+  return redis.call('HDEL', keys[1], 'start', 'end') > 0 and 1 or 0
+end
+
 redis.register_function('invouno_admit_v1', admit)
 redis.register_function('invouno_limits_v1', limits)
 redis.register_function('invouno_seed_v1', seed)
 redis.register_function('invouno_generation_v1', generation)
+redis.register_function('invouno_forget_v1', forget)

@@ -7,7 +7,13 @@ import msgspec
 from redis.asyncio import Redis
 
 from services.metering.ledger import Account, Used
-from services.metering.library import GENERATION_FUNCTION, LIMITS_FUNCTION, SEED_FUNCTION, call_function
+from services.metering.library import (
+    FORGET_FUNCTION,
+    GENERATION_FUNCTION,
+    LIMITS_FUNCTION,
+    SEED_FUNCTION,
+    call_function,
+)
 from services.metering.limits import Limits, Period
 from services.metering.stores import send
 from shared.messages import meter_account
@@ -48,6 +54,11 @@ async def publish_limits(redis: Redis, account_id: str, account: Account) -> Non
 async def publish_key_generation(redis: Redis, account_id: str, generation: int) -> None:
     """From the next call on, a key record of an older generation is stale."""
     await call_function(redis, GENERATION_FUNCTION, meter_account(account_id), generation)
+
+
+async def forget_counters(redis: Redis, account_id: str) -> None:
+    """Have the account seeded from the ledger before its next call is decided; limits and generation stay."""
+    await call_function(redis, FORGET_FUNCTION, meter_account(account_id))
 
 
 async def read_live(redis: Redis, account_id: str) -> Live | None:

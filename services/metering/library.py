@@ -13,6 +13,7 @@ NAME = "invouno_meter_v1"
 SEED_FUNCTION = "invouno_seed_v1"
 LIMITS_FUNCTION = "invouno_limits_v1"
 GENERATION_FUNCTION = "invouno_generation_v1"
+FORGET_FUNCTION = "invouno_forget_v1"
 _REVISION = re.compile(rb"^-- revision (\d+)$", re.MULTILINE)
 
 

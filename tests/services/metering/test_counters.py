@@ -3,7 +3,13 @@ import asyncio
 import msgspec
 import pytest
 
-from services.metering.counters import publish_key_generation, publish_limits, read_live, seed_counters
+from services.metering.counters import (
+    forget_counters,
+    publish_key_generation,
+    publish_limits,
+    read_live,
+    seed_counters,
+)
 from services.metering.ledger import Account, Used
 from services.metering.limits import Period, check_terms, period_at
 from services.metering.stores import Stores, redis_clock
@@ -40,6 +46,20 @@ async def test_a_second_seed_of_the_period_changes_no_counter(meter: Stores, gat
         assert not await seed_counters(meter.redis, ACCOUNT, FREE, period, used)
     (reply,) = await gateway.admit(PEEK)
     assert (reply.calls_used, reply.documents_used) == (9, 5)
+
+
+async def test_a_forgotten_account_is_seeded_before_its_next_call(meter: Stores, gateway: Producer) -> None:
+    await forget_counters(meter.redis, ACCOUNT)
+    period = await this_period(meter)
+    await seed_counters(meter.redis, ACCOUNT, FREE, period, Used(7, 3))
+    await publish_key_generation(meter.redis, ACCOUNT, 4)
+    for _ in range(2):
+        await forget_counters(meter.redis, ACCOUNT)
+        assert (await gateway.admit((4, 1, 1, 0)))[0].status == 1
+    assert await seed_counters(meter.redis, ACCOUNT, FREE, period, Used(9, 5))
+    stale, counted = await gateway.admit((3, 1, 1, 0), (4, 1, 1, 0))
+    assert stale.status == 2
+    assert (counted.calls_used, counted.documents_used) == (10, 5)
 
 
 async def test_only_the_first_of_many_seeds_counts(meter: Stores) -> None:
