@@ -1,5 +1,5 @@
 #!lua name=invouno_meter_v1
--- revision 3
+-- revision 4
 --
 -- Admission and counting in one atomic step. This head is the wire contract of `invouno_admit_v1`, which every gateway
 -- calls; the other functions are called by metering alone. A change that an older caller could notice is a new function
@@ -394,9 +394,13 @@ local function generation(keys, argv)
   return 1
 end
 
--- KEYS account. 1 when the account had counters, which its next call has seeded anew from the ledger; 0 otherwise.
+-- KEYS accounts of one shard. How many of them had counters; the next call of each has it seeded anew from the ledger.
 local function forget(keys)
-  return redis.call('HDEL', keys[1], 'start', 'end') > 0 and 1 or 0
+  local forgotten = 0
+  for _, key in ipairs(keys) do
+    forgotten = forgotten + (redis.call('HDEL', key, 'start', 'end') > 0 and 1 or 0)
+  end
+  return forgotten
 end
 
 redis.register_function('invouno_admit_v1', admit)

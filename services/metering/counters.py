@@ -3,6 +3,8 @@
 What the functions and the hash's fields mean stands at the head of admission.lua.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 from redis.asyncio import Redis
 
@@ -13,6 +15,7 @@ from services.metering.library import (
     LIMITS_FUNCTION,
     SEED_FUNCTION,
     call_function,
+    call_on_keys,
 )
 from services.metering.limits import Limits, Period
 from services.metering.stores import send
@@ -56,9 +59,9 @@ async def publish_key_generation(redis: Redis, account_id: str, generation: int)
     await call_function(redis, GENERATION_FUNCTION, meter_account(account_id), generation)
 
 
-async def forget_counters(redis: Redis, account_id: str) -> None:
-    """Have the account seeded from the ledger before its next call is decided; limits and generation stay."""
-    await call_function(redis, FORGET_FUNCTION, meter_account(account_id))
+async def forget_counters(redis: Redis, account_ids: Sequence[str]) -> None:
+    """Have accounts of one shard seeded from the ledger before their next calls; limits and generation stay."""
+    await call_on_keys(redis, FORGET_FUNCTION, [meter_account(account_id) for account_id in account_ids])
 
 
 async def read_live(redis: Redis, account_id: str) -> Live | None:

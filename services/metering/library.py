@@ -1,6 +1,7 @@
 """The Redis Function library: its source, its revision, and keeping the newest one loaded, also in a new Redis."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -47,13 +48,19 @@ async def ensure_library(redis: Redis, library: Library) -> bool:
 
 async def call_function(redis: Redis, name: str, key: str, *arguments: int) -> int:
     """Call one of the library's functions on one key; a Redis without the library gets it first."""
+    return await call_on_keys(redis, name, [key], *arguments)
+
+
+async def call_on_keys(redis: Redis, name: str, keys: Sequence[str], *arguments: int) -> int:
+    """The same on several keys, all of one shard."""
+    command = ("FCALL", name, len(keys), *keys, *arguments)
     try:
-        return await send(redis, "FCALL", name, 1, key, *arguments)
+        return await send(redis, *command)
     except ResponseError as error:
         if not is_missing_function(error):
             raise
     await ensure_library(redis, read_library())
-    return await send(redis, "FCALL", name, 1, key, *arguments)
+    return await send(redis, *command)
 
 
 def is_missing_function(error: ResponseError) -> bool:

@@ -49,12 +49,12 @@ async def test_a_second_seed_of_the_period_changes_no_counter(meter: Stores, gat
 
 
 async def test_a_forgotten_account_is_seeded_before_its_next_call(meter: Stores, gateway: Producer) -> None:
-    await forget_counters(meter.redis, ACCOUNT)
+    await forget_counters(meter.redis, [ACCOUNT])
     period = await this_period(meter)
     await seed_counters(meter.redis, ACCOUNT, FREE, period, Used(7, 3))
     await publish_key_generation(meter.redis, ACCOUNT, 4)
     for _ in range(2):
-        await forget_counters(meter.redis, ACCOUNT)
+        await forget_counters(meter.redis, [ACCOUNT])
         assert (await gateway.admit((4, 1, 1, 0)))[0].status == 1
     assert await seed_counters(meter.redis, ACCOUNT, FREE, period, Used(9, 5))
     stale, counted = await gateway.admit((3, 1, 1, 0), (4, 1, 1, 0))
