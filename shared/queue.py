@@ -9,7 +9,7 @@ from redis.asyncio import ConnectionPool
 from shared.messages import RENDER_QUEUE
 from shared.redis import CONNECT_TIMEOUT_S
 
-RENDER_TIMEOUT_S = 15
+RENDER_TIMEOUT_S = 20
 RENDER_TRIES_MAX = 2
 # arq keeps a killed worker's job locked for the timeout and ten seconds more, and then another takes it up.
 RENDER_RETAKEN_AFTER_S = RENDER_TIMEOUT_S + 10

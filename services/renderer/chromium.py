@@ -20,8 +20,8 @@ from services.renderer.fonts import fontconfig_environment
 
 LAUNCH_TIMEOUT_S = 6.0
 LOAD_TIMEOUT_S = 4.0
-# Two and a half times what 5,000 lines take on two busy cores.
-PRINT_TIMEOUT_S = 8.0
+# Two and a half times what 5,000 lines take on two cores, and some more for machines that are busy.
+PRINT_TIMEOUT_S = 14.0
 CLOSE_TIMEOUT_S = 3.0
 ATTEMPTS_MAX = 2
 

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 from typing import Any
 
 import msgspec
@@ -29,6 +30,7 @@ from shared.log import configure_logging
 from shared.messages import RENDER_DONE_CHANNEL, RENDER_FUNCTION, RENDER_QUEUE, RenderDone
 from shared.objects import open_store
 from shared.queue import RENDER_TIMEOUT_S, decode_job, encode_job
+from shared.settings import SettingsError
 
 # An arq worker looks for jobs this often; longer would cap a worker's rate, shorter costs an idle one its CPU.
 POLL_DELAY_S = 0.01
@@ -37,6 +39,9 @@ JOBS_AHEAD = 1
 # Never reached: arq would fail such a job without a word to who waits for it. `Renderer` counts the tries.
 ARQ_TRIES_MAX = 1000
 BROKEN = "The document met a defect of the renderer"
+NO_BROWSER = (
+    "No headless browser starts: set CHROMIUM_PATH to chromium-headless-shell; the log above says why"
+)
 REDIS_TIMEOUT_S = 5.0
 REDIS_PAUSE_S_MIN = 0.25
 REDIS_PAUSE_S_MAX = 5.0
@@ -45,14 +50,19 @@ log = structlog.get_logger()
 
 
 def main() -> None:
-    settings = load_settings()
-    configure_logging("renderer", settings.log_level)
-    logging.getLogger("arq").setLevel(logging.WARNING)  # It would log each job's bytes.
-    asyncio.run(run(settings))
+    try:
+        settings = load_settings()
+        configure_logging("renderer", settings.log_level)
+        logging.getLogger("arq").setLevel(logging.WARNING)  # It would log each job's bytes.
+        asyncio.run(run(settings))
+    except SettingsError as error:
+        sys.exit(str(error))
+    except PrintError:
+        sys.exit(NO_BROWSER)
 
 
 async def run(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT; what is under way then is finished."""
+    """Until SIGTERM or SIGINT; what is under way then is finished. Raises PrintError when no browser starts."""
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -62,8 +72,7 @@ async def run(settings: Settings) -> None:
         pages=settings.renderer_pages,
         prints_max=settings.renderer_prints_max,
     ) as chromium:
-        with contextlib.suppress(PrintError):  # The first job tries again, and reports it.
-            await chromium.warm()
+        await chromium.warm()
         renderer = Renderer(template_environment(), chromium, open_store(settings.object_store_url))
         await serve(settings, renderer, stopping)
 

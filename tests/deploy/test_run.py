@@ -164,7 +164,7 @@ def test_the_readmes_commands_work_as_they_stand(folder: Path) -> None:
     (commands,) = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     with running(folder):
         done = subprocess.run(
-            ("sh", "-euc", commands), cwd=folder, capture_output=True, text=True, check=True
+            ("/bin/sh", "-euc", commands), cwd=folder, capture_output=True, text=True, check=True
         )
     assert '"total":1' in done.stdout
 
