@@ -12,6 +12,8 @@ from functools import partial
 
 import structlog
 
+from services.metering.dirty import clean_all
+from services.metering.events import expire_events
 from services.metering.handover import BATCH_MAX, hand_over
 from services.metering.ledger import delete_fences, try_own_shard
 from services.metering.library import Library, ensure_library
@@ -27,6 +29,7 @@ LINGER_S = 0.2
 STAND_BY_S = 2.0
 RETRY_S = 1.0
 LIBRARY_CHECK_S = 2.0
+EVENTS_CHECK_S = 1.0
 # A producer's record lives for a day, so an entry that comes again after this came from a very old backup.
 FENCE_KEPT = timedelta(days=30)
 PURGE_EVERY_S = 3600.0
@@ -40,7 +43,10 @@ async def in_background(
 ) -> AsyncGenerator[None]:
     """Do the background work within the context."""
     outage = Outage()
-    works = {"library": partial(_keep_library, stores, library, outage)}
+    works = {
+        "library": partial(_keep_library, stores, library, outage),
+        "events": partial(_keep_events, stores, outage),
+    }
     for shard in range(METER_SHARDS):
         works[_name(shard)] = partial(drain_shard, stores, shard, outage, linger_s=linger_s)
     tasks = {asyncio.create_task(_persist(name, outage, work)) for name, work in works.items()}
@@ -68,6 +74,15 @@ async def _keep_library(stores: Stores, library: Library, outage: Outage) -> Non
         log.info("function library loaded", revision=library.revision)
     outage.ended("library")
     await asyncio.sleep(LIBRARY_CHECK_S)
+
+
+async def _keep_events(stores: Stores, outage: Outage) -> None:
+    """Finish what events have begun, where a crash or a Redis that was away has kept them from it."""
+    async with acquired(stores.pool) as connection:
+        await expire_events(connection, datetime.now(UTC))
+    await clean_all(stores)
+    outage.ended("events")
+    await asyncio.sleep(EVENTS_CHECK_S)
 
 
 async def drain_shard(stores: Stores, shard: int, outage: Outage, *, linger_s: float = LINGER_S) -> None:

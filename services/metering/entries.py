@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from services.metering.ledger import UsageRow
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
 Positive = Annotated[int, Meta(ge=1, lt=2**53)]
 Amount = Annotated[int, Meta(gt=-(2**53), lt=2**53)]
 # Up to the year 9999, the last that a timestamp of Python can be.

@@ -48,12 +48,14 @@ class ServiceAuth:
         await self._app(scope, receive, send)
 
 
-async def read_json(request: Request[Any], kind: type[T], *, default: T | None = None) -> T:
+async def read_json(
+    request: Request[Any], kind: type[T], *, default: T | None = None, bytes_max: int = BODY_BYTES_MAX
+) -> T:
     """The body as a value; an empty one is ``default``, if there is one.
 
     Raises payload_too_large, invalid_json, or validation_error with the first broken field in its details.
     """
-    body = await _read_body(request)
+    body = await _read_body(request, bytes_max)
     if default is not None and not body:
         return default
     try:
@@ -66,14 +68,14 @@ async def read_json(request: Request[Any], kind: type[T], *, default: T | None =
         raise Problem("invalid_json", f"The body is not valid JSON: {error}") from None
 
 
-async def _read_body(request: Request[Any]) -> bytes:
+async def _read_body(request: Request[Any], bytes_max: int) -> bytes:
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_READ_S):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > BODY_BYTES_MAX:
-                    raise Problem("payload_too_large", f"The body is larger than {BODY_BYTES_MAX:,} bytes")
+                if len(body) > bytes_max:
+                    raise Problem("payload_too_large", f"The body is larger than {bytes_max:,} bytes")
     except TimeoutError:
         raise Problem("invalid_json", f"The body did not arrive within {BODY_READ_S:.0f} seconds") from None
     return bytes(body)

@@ -1,6 +1,6 @@
 """The ledger in Postgres, schema `metering`: one function per statement, the connection first."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -135,5 +135,65 @@ async def delete_fences(connection: Connection, shard: int, *, before: datetime)
     )
 
 
+async def insert_events(connection: Connection, event_ids: Sequence[str]) -> list[str]:
+    """The ids that are new, in order; one that another transaction brings at the same time is waited for."""
+    rows = await connection.fetch(
+        """
+        insert into metering.events (id) select id from unnest($1::text []) as given (id)
+        on conflict on constraint events_pkey do nothing
+        returning id
+        """,
+        event_ids,
+    )
+    return [row[0] for row in rows]
+
+
+async def delete_events(connection: Connection, *, before: datetime) -> None:
+    """At most 10,000 of them, the oldest first, so that it never takes long."""
+    await connection.execute(
+        """
+        delete from metering.events where id in (
+            select id from metering.events where received_at < $1 order by received_at limit 10000
+        )
+        """,
+        before,
+    )
+
+
+async def upsert_dirty(connection: Connection, account_ids: Sequence[str]) -> None:
+    """Mark the accounts; a row that is there is locked, so that it cannot be cleaned before this commits."""
+    await connection.execute(
+        """
+        insert into metering.dirty_accounts (account_id)
+        select account_id from unnest($1::text []) as given (account_id)
+        on conflict on constraint dirty_accounts_pkey do update set marked_at = now()
+        """,
+        account_ids,
+    )
+
+
+async def select_dirty(connection: Connection) -> list[str]:
+    """The accounts that have been dirty longest, at most 10,000."""
+    rows = await connection.fetch(
+        "select account_id from metering.dirty_accounts order by marked_at limit 10000"
+    )
+    return [row[0] for row in rows]
+
+
+async def delete_dirty(connection: Connection, account_ids: Sequence[str]) -> list[str]:
+    """Those of the accounts that were dirty."""
+    rows = await connection.fetch(
+        """
+        delete from metering.dirty_accounts where account_id in (
+            select account_id from metering.dirty_accounts
+            where account_id = any($1::text []) order by account_id for update
+        )
+        returning account_id
+        """,
+        account_ids,
+    )
+    return [row[0] for row in rows]
+
+
 async def is_migrated(connection: Connection) -> bool:
-    return await connection.fetchval("select to_regclass('metering.fences') is not null")
+    return await connection.fetchval("select to_regclass('metering.dirty_accounts') is not null")

@@ -1,9 +1,11 @@
 """The internal API: usage, admission, seeding and limits, for services that show the token; and the health checks."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypedDict
 
 import msgspec
+import structlog
 from msgspec import Meta
 from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
@@ -13,6 +15,8 @@ from starlette.routing import Route
 from services.metering.accounts import read_account, read_usage, set_plan
 from services.metering.admission import Admission, Ask
 from services.metering.counters import publish_key_generation
+from services.metering.dirty import clean_accounts
+from services.metering.events import EVENTS_MAX, Receipt, read_events, take_events
 from services.metering.http import json_answer, problem_answer, read_json
 from services.metering.ledger import Account, is_migrated
 from services.metering.library import revision_of
@@ -23,7 +27,11 @@ from shared.errors import Problem
 from shared.postgres import acquired
 
 ITEMS_MAX = 1000
+# An event with the longest of everything has about 500 bytes.
+EVENTS_BYTES_MAX = 6 * 1024 * 1024
 _ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+log = structlog.get_logger(__name__)
 
 
 class State(TypedDict):
@@ -36,6 +44,10 @@ class State(TypedDict):
 
 class AdmitBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     items: Annotated[tuple[Ask, ...], Meta(max_length=ITEMS_MAX)]
+
+
+class EventsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    events: Annotated[tuple[msgspec.Raw, ...], Meta(max_length=EVENTS_MAX)]
 
 
 class SeedBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,6 +76,20 @@ async def get_usage(request: Request[State]) -> Response:
 async def post_admit(request: Request[State]) -> Response:
     body = await read_json(request, AdmitBody)
     return json_answer({"items": await request.state["admission"].admit(body.items)})
+
+
+async def post_events(request: Request[State]) -> Response:
+    """Answered once the ledger has the events; what Redis cannot be told now it is told by the background work."""
+    body = await read_json(request, EventsBody, bytes_max=EVENTS_BYTES_MAX)
+    events, refused = read_events(body.events, datetime.now(UTC))
+    stores = request.state["stores"]
+    async with acquired(stores.pool) as connection:
+        accepted, dirty = await take_events(connection, events)
+    try:
+        await clean_accounts(stores, dirty)
+    except STORE_ERRORS as error:
+        log.warning("accounts stay dirty", accounts=len(dirty), error=f"{type(error).__name__}: {error}")
+    return json_answer(Receipt(accepted=accepted, duplicates=len(events) - accepted, refused=refused))
 
 
 async def post_seed(request: Request[State]) -> Response:
@@ -132,6 +158,7 @@ def _shown(account: Account) -> LimitsAnswer:
 INTERNAL = [
     Route("/usage/{account}", get_usage),
     Route("/admit", post_admit, methods=["POST"]),
+    Route("/events", post_events, methods=["POST"]),
     Route("/accounts/{account}/seed", post_seed, methods=["POST"]),
     Route("/accounts/{account}/limits", AccountLimits),
 ]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -9,10 +10,12 @@ import msgspec
 import pytest
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from services.metering import admission
+from services.metering import admission, dirty
 from services.metering.app import create_app
+from services.metering.dirty import clean_all
 from services.metering.http import BODY_BYTES_MAX
 from services.metering.limits import period_at
+from services.metering.routes import EVENTS_BYTES_MAX
 from services.metering.settings import Settings
 from services.metering.stores import Stores, redis_clock, send
 from shared.messages import meter_account
@@ -23,6 +26,7 @@ LIMITS = f"/internal/v1/accounts/{ACCOUNT}/limits"
 SEED = f"/internal/v1/accounts/{ACCOUNT}/seed"
 USAGE = f"/internal/v1/usage/{ACCOUNT}"
 ADMIT = "/internal/v1/admit"
+EVENTS = "/internal/v1/events"
 
 
 class WithState:
@@ -157,7 +161,8 @@ async def test_limits_hold_from_the_next_call_on(client: httpx2.AsyncClient, gat
 
 
 INTERNAL = (
-    ("GET", USAGE), ("POST", ADMIT), ("POST", SEED), ("GET", LIMITS), ("PUT", LIMITS), ("GET", "/internal/v1/x"),
+    ("GET", USAGE), ("POST", ADMIT), ("POST", EVENTS), ("POST", SEED), ("GET", LIMITS), ("PUT", LIMITS),
+    ("GET", "/internal/v1/x"),
 )  # fmt: skip
 
 
@@ -188,6 +193,11 @@ BAD_REQUESTS: tuple[tuple[str, str, bytes, int, str, str], ...] = (
     ("POST", ADMIT, WRONG_ACCOUNT, 422, "validation_error", "items[0].account"),
     ("POST", ADMIT, WRONG_COST, 422, "validation_error", "items[0].cost"),
     ("POST", ADMIT, TOO_MANY, 422, "validation_error", "items"),
+    ("POST", EVENTS, b'{"events": [{]}', 400, "invalid_json", ""),
+    ("POST", EVENTS, b'{"events": ' + b"[" * 50_000, 400, "invalid_json", ""),
+    ("POST", EVENTS, b'{"events": {}}', 422, "validation_error", "events"),
+    ("POST", EVENTS, b"{}", 422, "validation_error", "body"),
+    ("POST", EVENTS, b" " * (EVENTS_BYTES_MAX + 1), 413, "payload_too_large", ""),
     ("POST", SEED, b'{"generation": -1}', 422, "validation_error", "generation"),
     ("PUT", LIMITS, b'{"plan": "gold"}', 422, "validation_error", "plan"),
     (
@@ -234,6 +244,7 @@ async def test_without_its_stores_it_lives_and_says_that_it_is_unavailable(
     for method, path, body in [
         ("GET", USAGE, None),
         ("POST", ADMIT, {"items": [ask("documents")]}),
+        ("POST", EVENTS, {"events": [{"id": "a", "account": ACCOUNT, "metric": "pages", "amount": 1}]}),
         ("POST", SEED, None),
         ("GET", LIMITS, None),
         ("PUT", LIMITS, {"plan": "free"}),
@@ -279,3 +290,46 @@ def _lose_the_next_reply(monkeypatch: pytest.MonkeyPatch) -> None:
         return reply
 
     monkeypatch.setattr(admission, "send", losing)
+
+
+async def test_events_are_receipted_one_by_one_and_count_at_the_next_look(client: httpx2.AsyncClient) -> None:
+    await client.post(ADMIT, json={"items": [ask("api_calls", 2)]})
+    event = {"id": "a", "account": ACCOUNT, "metric": "api_calls", "amount": 5}
+    batch = [event, event, {**event, "id": "b", "metric": "documents"}, {**event, "id": "c", "amount": -1}]
+    answer = await client.post(EVENTS, json={"events": batch})
+    assert (answer.status_code, answer.json()) == (200, {
+        "accepted": 2, "duplicates": 1,
+        "refused": [{"index": 3, "message": "Expected `int` >= 0 - at `$.amount`"}],
+    })  # fmt: skip
+    again = await client.post(EVENTS, json={"events": batch})
+    assert (again.json()["accepted"], again.json()["duplicates"]) == (0, 3)
+    (item,) = (await client.post(ADMIT, json={"items": [ask("api_calls")]})).json()["items"]
+    assert item["remaining"] == 500 - 8
+    assert (await client.get(USAGE)).json()["documents"]["used"] == 5
+
+
+async def test_events_are_taken_while_redis_is_away_and_counted_when_it_is_back(
+    client: httpx2.AsyncClient, meter: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.post(ADMIT, json={"items": [ask("api_calls")]})
+
+    async def away(*_: object) -> None:
+        raise RedisTimeoutError
+
+    monkeypatch.setattr(dirty, "forget_counters", away)
+    event = {"id": "a", "account": ACCOUNT, "metric": "api_calls", "amount": 5}
+    answer = await client.post(EVENTS, json={"events": [event]})
+    assert (answer.status_code, answer.json()["accepted"]) == (200, 1)
+    monkeypatch.undo()
+    await clean_all(meter)
+    (item,) = (await client.post(ADMIT, json={"items": [ask("api_calls")]})).json()["items"]
+    assert item["remaining"] == 500 - 7
+
+
+async def test_the_largest_batch_of_events_fits_through_the_door(client: httpx2.AsyncClient) -> None:
+    event = {"account": "a" * 64, "metric": "m" * 40, "amount": 10**9, "time": datetime.now(UTC).isoformat()}
+    events = [{**event, "id": f"{number:x>255}"} for number in range(10_000)]
+    answer = await client.post(EVENTS, json={"events": events})
+    assert (answer.status_code, answer.json()) == (200, {"accepted": 10_000, "duplicates": 0, "refused": []})
+    answer = await client.post(EVENTS, json={"events": [*events, event]})
+    assert (answer.status_code, answer.json()["error"]) == (422, "validation_error")
