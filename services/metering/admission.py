@@ -1,49 +1,44 @@
-"""Admission for internal services: the same function that the gateways call, over HTTP and in batches."""
+"""Admission for internal services: the same function that the gateways call, over HTTP and in batches.
+
+What a plan limits is decided in Redis; any other metric has no limit, and its units go straight into the ledger.
+"""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
-from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from services.metering.entries import Name
-from services.metering.library import ensure_library, is_missing_function, read_library
+from services.metering.events import LIMITED_METRICS, Event, EventId, Metric, take_events
+from services.metering.invocation import SEED, Item, Named, Producer, Reply, invoke_named, producer_of
+from services.metering.ledger import select_fences
 from services.metering.seeding import Seeder
-from services.metering.stores import send
+from services.metering.stores import Stores
 from shared.errors import Problem
-from shared.messages import (
-    ADMIT_FUNCTION,
-    METER_SHARDS,
-    meter_account,
-    meter_producer,
-    meter_shard,
-    meter_stream,
-)
+from shared.messages import meter_shard
+from shared.postgres import acquired
 
-NO_KEY = -1
-# A reply that is lost twice is an outage.
-ATTEMPTS_MAX = 2
 SEED_ROUNDS_MAX = 3
-_SEED = 1
+# An id moves on by one seq each time that its account had to be seeded first.
+SEQS_MAX = 20
 _REASONS = (None, "burst", "api_calls", "documents")
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``cost`` is granted whole or not at all; ``id`` comes back with the answer."""
+    """``cost`` is granted whole or not at all; the same ``id`` of an account is decided once."""
 
     account: Name
-    metric: Literal["api_calls", "documents"]
-    cost: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
-    id: Annotated[str, Meta(max_length=255)] | None = None
+    metric: Metric
+    cost: Annotated[int, Meta(ge=0, le=1_000_000)] = 1
+    id: EventId | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """``remaining`` is what the period's quota has left, absent when unlimited."""
+    """``remaining`` is what the period's quota has left, absent when unlimited or not known any more."""
 
     account: str
     metric: str
@@ -54,87 +49,105 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     retry_after_ms: int | None = None
 
 
-class Reply(msgspec.Struct, frozen=True, array_like=True):
-    """One item of the function's reply; the head of admission.lua says what each number is."""
-
-    status: int
-    granted: int
-    reason: int
-    burst_limit: int
-    burst_remaining: int
-    burst_reset_ms: int
-    retry_after_ms: int
-    calls_limit: int
-    calls_used: int
-    documents_limit: int
-    documents_used: int
-    period_start_s: int
-    period_end_s: int
-
-
 class Admission:
-    """One producer; at most one call under way per shard, so that its sequence arrives in order."""
-
-    def __init__(self, redis: Redis, seeder: Seeder, *, producer: str) -> None:
-        self._redis = redis
+    def __init__(self, stores: Stores, seeder: Seeder) -> None:
+        self._stores = stores
         self._seeder = seeder
-        self._producer = producer
-        self._seqs = [0] * METER_SHARDS
-        self._turns = [asyncio.Lock() for _ in range(METER_SHARDS)]
+        self._producer = Producer(stores.redis, f"metering-{secrets.token_hex(8)}")
 
     async def admit(self, asks: Sequence[Ask]) -> list[Verdict]:
         """A verdict for each, in order. Raises unavailable, or what the stores raise."""
-        by_shard: dict[int, list[int]] = {}
-        for at, ask in enumerate(asks):
-            by_shard.setdefault(meter_shard(ask.account), []).append(at)
         verdicts: dict[int, Verdict] = {}
-        for shard, places in by_shard.items():
-            replies = await self._decide(shard, {at: asks[at] for at in places})
-            verdicts |= {at: _verdict(asks[at], replies[at]) for at in places}
+        limited = {at: ask for at, ask in enumerate(asks) if ask.metric in LIMITED_METRICS}
+        for shard, places in _by_shard(limited).items():
+            named = {at: asks[at] for at in places if asks[at].id is not None}
+            verdicts |= await self._decide_named(shard, named) if named else {}
+            items = {at: _item(asks[at]) for at in places if at not in named}
+            replies = await self._decide(shard, items)
+            verdicts |= {at: _verdict(asks[at], reply) for at, reply in replies.items()}
+        unlimited = {at: ask for at, ask in enumerate(asks) if at not in limited}
+        verdicts |= await self._count(unlimited) if unlimited else {}
         return [verdicts[at] for at in range(len(asks))]
 
-    async def _decide(self, shard: int, asks: Mapping[int, Ask]) -> dict[int, Reply]:
+    async def state(self, account_id: str) -> Reply:
+        """The account's live counters, seeded if need be; counts nothing."""
+        return (await self._decide(meter_shard(account_id), {0: Item(account_id, 0, 1, 0)}))[0]
+
+    async def _decide(self, shard: int, items: Mapping[int, Item]) -> dict[int, Reply]:
         """Replies by place; accounts without counters are seeded and asked for again."""
         decided: dict[int, Reply] = {}
+        left = dict(items)
         for _ in range(SEED_ROUNDS_MAX):
-            open_asks = {at: ask for at, ask in asks.items() if at not in decided}
-            replies = await self._call(shard, list(open_asks.values()))
-            decided |= {
-                at: reply for at, reply in zip(open_asks, replies, strict=True) if reply.status != _SEED
-            }
-            unseeded = {ask.account for at, ask in open_asks.items() if at not in decided}
-            if not unseeded:
+            replies = (
+                zip(left, await self._producer.invoke(shard, [*left.values()]), strict=True) if left else ()
+            )
+            decided |= {at: reply for at, reply in replies if reply.status != SEED}
+            left = {at: item for at, item in left.items() if at not in decided}
+            if not left:
                 return decided
-            await asyncio.gather(*(self._seeder.seed(account) for account in unseeded))
-        raise Problem("unavailable", "The accounts could not be seeded; try again", retry_after_s=1)
+            await self._seed(item.account for item in left.values())
+        raise _unseeded()
 
-    async def _call(self, shard: int, asks: Sequence[Ask]) -> list[Reply]:
-        async with self._turns[shard]:
-            self._seqs[shard] += 1
-            command = self._command(shard, asks)
-            for attempt in range(1, ATTEMPTS_MAX + 1):
-                try:
-                    return msgspec.convert(await send(self._redis, *command), list[Reply])
-                except (RedisConnectionError, RedisTimeoutError):
-                    if attempt == ATTEMPTS_MAX:
-                        raise
-                except ResponseError as error:
-                    if attempt == ATTEMPTS_MAX or not is_missing_function(error):
-                        raise
-                    await ensure_library(self._redis, read_library())
-        raise AssertionError
+    async def _decide_named(self, shard: int, asks: Mapping[int, Ask]) -> dict[int, Verdict]:
+        """What the ledger has is granted; the others are asked for until each has its one decision."""
+        producers = {at: producer_of(ask.account, ask.id or "") for at, ask in asks.items()}
+        async with acquired(self._stores.pool) as connection:
+            known = await select_fences(connection, shard, {*producers.values()})
+        verdicts = {
+            at: Verdict(account=ask.account, metric=ask.metric, granted=True, id=ask.id)
+            for at, ask in asks.items() if producers[at] in known
+        }  # fmt: skip
+        left = {at: Named(producers[at], _item(ask)) for at, ask in asks.items() if at not in verdicts}
+        for _ in range(SEQS_MAX):
+            if not left:
+                return verdicts
+            replies = await invoke_named(self._stores.redis, shard, left)
+            answered = {at: reply for at, reply in replies.items() if reply is not None}
+            verdicts |= {
+                at: _verdict(asks[at], reply) for at, reply in answered.items() if reply.status != SEED
+            }
+            await self._seed(asks[at].account for at, reply in answered.items() if reply.status == SEED)
+            left = {at: _next(one) for at, one in left.items() if at not in verdicts}
+        raise _unseeded()
 
-    def _command(self, shard: int, asks: Sequence[Ask]) -> list[Any]:
-        keys = [meter_stream(shard), meter_producer(shard, self._producer)]
-        keys += [meter_account(ask.account) for ask in asks]
-        costs = [number for ask in asks for number in _costs(ask)]
-        return ["FCALL", ADMIT_FUNCTION, len(keys), *keys, self._producer, self._seqs[shard], *costs]
+    async def _count(self, asks: Mapping[int, Ask]) -> dict[int, Verdict]:
+        """Units of metrics that nothing limits, as events, of which the ledger takes each once."""
+        now = datetime.now(UTC)
+        events = [
+            Event(id=_event_id(ask), account=ask.account, metric=ask.metric, amount=ask.cost, time=now)
+            for ask in asks.values()
+        ]
+        async with acquired(self._stores.pool) as connection:
+            await take_events(connection, events)
+        return {
+            at: Verdict(account=ask.account, metric=ask.metric, granted=True, id=ask.id)
+            for at, ask in asks.items()
+        }
+
+    async def _seed(self, accounts: Iterable[str]) -> None:
+        await asyncio.gather(*(self._seeder.seed(account) for account in {*accounts}))
 
 
-def _costs(ask: Ask) -> tuple[int, int, int, int]:
+def _by_shard(asks: Mapping[int, Ask]) -> dict[int, list[int]]:
+    by_shard: dict[int, list[int]] = {}
+    for at, ask in asks.items():
+        by_shard.setdefault(meter_shard(ask.account), []).append(at)
+    return by_shard
+
+
+def _item(ask: Ask) -> Item:
     if ask.metric == "documents":
-        return NO_KEY, 1, 0, ask.cost
-    return NO_KEY, 1, ask.cost, 0
+        return Item(ask.account, 1, 0, ask.cost)
+    return Item(ask.account, 1, ask.cost, 0)
+
+
+def _next(one: Named) -> Named:
+    return msgspec.structs.replace(one, seq=one.seq + 1)
+
+
+def _event_id(ask: Ask) -> str:
+    """In a space of their own beside the ids of events."""
+    return f"admit {producer_of(ask.account, ask.id)}" if ask.id else f"admit {secrets.token_hex(16)}"
 
 
 def _verdict(ask: Ask, reply: Reply) -> Verdict:
@@ -151,3 +164,7 @@ def _verdict(ask: Ask, reply: Reply) -> Verdict:
         remaining=None if limit < 0 else max(0, limit - used),
         retry_after_ms=reply.retry_after_ms or None,
     )
+
+
+def _unseeded() -> Problem:
+    return Problem("unavailable", "The accounts could not be seeded; try again", retry_after_s=1)

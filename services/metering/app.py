@@ -1,7 +1,6 @@
 """Composition root: stores, background work, routes, and which error becomes which answer."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -42,7 +41,7 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncGenerator[State]:
         async with open_stores(settings) as stores, in_background(stores, read_library()):
             seeder = Seeder(stores)
-            admission = Admission(stores.redis, seeder, producer=f"metering-{secrets.token_hex(8)}")
+            admission = Admission(stores, seeder)
             yield State(stores=stores, seeder=seeder, admission=admission)
 
     token = Middleware(ServiceAuth, token=settings.service_token)

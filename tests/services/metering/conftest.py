@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from services.metering.admission import Reply
 from services.metering.app import open_stores
 from services.metering.counters import seed_counters
+from services.metering.invocation import Reply
 from services.metering.ledger import Account, Used
 from services.metering.library import ensure_library, read_library
 from services.metering.limits import period_at

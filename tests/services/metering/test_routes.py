@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from services.metering import admission, dirty
+from services.metering import dirty, invocation
 from services.metering.app import create_app
 from services.metering.dirty import clean_all
 from services.metering.http import BODY_BYTES_MAX
@@ -177,8 +177,8 @@ async def test_nothing_internal_is_had_without_the_token(client: httpx2.AsyncCli
 
 
 NESTED = b'{"plan": "free", "overrides": {"documents": ' + b"[" * 50_000
-WRONG_COST = b'{"items": [{"account": "acct_one", "metric": "documents", "cost": 0}]}'
-WRONG_METRIC = b'{"items": [{"account": "acct_one", "metric": "pages"}]}'
+WRONG_COST = b'{"items": [{"account": "acct_one", "metric": "documents", "cost": -1}]}'
+WRONG_METRIC = b'{"items": [{"account": "acct_one", "metric": "Pages"}]}'
 WRONG_ACCOUNT = b'{"items": [{"account": "", "metric": "documents"}]}'
 TOO_MANY = msgspec.json.encode({"items": [ask("documents")] * 1001})
 BAD_REQUESTS: tuple[tuple[str, str, bytes, int, str, str], ...] = (
@@ -289,7 +289,7 @@ def _lose_the_next_reply(monkeypatch: pytest.MonkeyPatch) -> None:
             raise RedisTimeoutError
         return reply
 
-    monkeypatch.setattr(admission, "send", losing)
+    monkeypatch.setattr(invocation, "send", losing)
 
 
 async def test_events_are_receipted_one_by_one_and_count_at_the_next_look(client: httpx2.AsyncClient) -> None:
