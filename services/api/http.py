@@ -35,9 +35,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 def _number(digits: str) -> Decimal:
     try:
         return Decimal(digits)
-    except (
-        InvalidOperation
-    ):  # an exponent beyond what Decimal can hold; every rule refuses infinity by its bound
+    except InvalidOperation:
+        # An exponent beyond what Decimal can hold: every rule refuses infinity by its bound.
         return Decimal("-Infinity" if digits.startswith("-") else "Infinity")
 
 
@@ -59,9 +58,8 @@ def decode_json(body: bytes) -> Any:
         raise Problem("invalid_json", "The body is empty; send a JSON object")
     try:
         return _decoder.decode(body)
-    except (
-        msgspec.ValidationError
-    ):  # an integer of thousands of digits: read it slowly, so that its field is named
+    except msgspec.ValidationError:
+        # An integer of thousands of digits: read it slowly, so that its field is named.
         return _decode_slowly(body)
     except RecursionError:
         raise Problem("invalid_json", "The body is nested too deeply") from None

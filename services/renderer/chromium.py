@@ -126,9 +126,8 @@ class Launcher:
     async def close(self) -> None:
         driver, self.driver = self.driver, None
         if driver is not None:
-            with contextlib.suppress(
-                Exception
-            ):  # A dead driver fails to stop in many ways, all of them fine.
+            # A dead driver fails to stop in many ways, all of them fine.
+            with contextlib.suppress(Exception):
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     await driver.stop()
 
