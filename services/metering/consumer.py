@@ -58,14 +58,18 @@ async def in_background(
 
 async def _persist(name: str, outage: Outage, work: Callable[[], Awaitable[None]]) -> None:
     """Do the work again and again; a store that is away is waited for, a defect is logged."""
-    while True:
+    me = asyncio.current_task()
+    while (
+        me is None or not me.cancelling()
+    ):  # A store's client may answer a cancellation with an error of its own.
         try:
             await work()
         except STORE_ERRORS as error:
             outage.began(name, error)
             await asyncio.sleep(RETRY_S)
         except Exception:
-            log.exception("background work failed", task=name)
+            if me is None or not me.cancelling():
+                log.exception("background work failed", task=name)
             await asyncio.sleep(RETRY_S)
 
 
