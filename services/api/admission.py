@@ -33,7 +33,14 @@ _NO_FUNCTION = [SEED_NEEDED, 0, 0] + [0] * 10
 
 
 class StaleGenerationError(Exception):
-    """The key record that was used may be older than the account: it must be loaded anew."""
+    """The key record that was used may be older than the account: it must be loaded anew.
+
+    ``unseeded``: the meter knows no generation that it may trust, and is to be seeded with the one then loaded.
+    """
+
+    def __init__(self, *, unseeded: bool) -> None:
+        super().__init__()
+        self.unseeded = unseeded
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,25 +77,20 @@ Waiting = dict[Question, list["asyncio.Future[Sequence[int]]"]]
 
 
 class Admission:
-    def __init__(self, redis: Redis, seed: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(self, redis: Redis, seed: Callable[[str, int | None], Awaitable[None]]) -> None:
+        self.seed = seed
         self._redis = redis
-        self._seed = seed
         self._producer = secrets.token_hex(8)
         self._sequences = [0] * METER_SHARDS
         self._waiting: Waiting = {}
         self._flight: asyncio.Task[None] | None = None
-        self._seeding: dict[str, asyncio.Task[None]] = {}
 
     async def admit(self, account_id: str, generation: int, *, calls: int, documents: int) -> Decision:
         """Decide and count; raises StaleGenerationError, or unavailable when the meter cannot be asked."""
         status, *rest = await self._ask(Question(account_id, generation, calls, documents))
         if status == DECIDED:
             return _decision(rest)
-        if (
-            status == SEED_NEEDED
-        ):  # a meter that has lost its data knows no generation: the key is to be read anew
-            await self._seeded(account_id)
-        raise StaleGenerationError
+        raise StaleGenerationError(unseeded=status == SEED_NEEDED)
 
     async def release(self, account_id: str, generation: int, documents: int, *, period_start_s: int) -> None:
         """Give back documents that were admitted in that period and then not created."""
@@ -97,7 +99,7 @@ class Admission:
             status, *_rest = await self._ask(question)
             if status == DECIDED:
                 return
-            await self._seeded(account_id)
+            await self.seed(account_id, None)
         raise _unavailable()
 
     async def ping(self) -> None:
@@ -126,12 +128,10 @@ class Admission:
         for question in batch:
             by_shard.setdefault(meter_shard(question.account_id), []).append(question)
         commands = [self._command(shard, questions, batch) for shard, questions in by_shard.items()]
-        try:
-            replies = await self._pipeline(commands)
-        except RedisError as error:
-            replies = [error] * len(commands)
+        replies, lost = await self._replies(commands)
         for questions, reply in zip(by_shard.values(), replies, strict=True):
-            _answer(questions, batch, reply)
+            for question, item in zip(questions, _items(reply, len(questions)), strict=True):
+                _answer(batch[question], _certain(item) if lost else item)
 
     def _command(self, shard: int, questions: list[Question], batch: Waiting) -> list[Any]:
         self._sequences[shard] += 1
@@ -148,12 +148,18 @@ class Admission:
             )
         return [ADMIT_FUNCTION, len(keys), *keys, *arguments]
 
-    async def _pipeline(self, commands: list[list[Any]]) -> list[Any]:
+    async def _replies(self, commands: list[list[Any]]) -> tuple[list[Any], bool]:
         """One round trip; a lost reply is asked for once more under the same sequence, which counts nothing twice."""
         try:
-            return await self._send_once(commands)
+            return await self._send_once(commands), False
         except (RedisConnectionError, RedisTimeoutError):
-            return await self._send_once(commands)
+            pass
+        except RedisError as error:
+            return [error] * len(commands), False
+        try:
+            return await self._send_once(commands), True
+        except RedisError as error:
+            return [error] * len(commands), True
 
     async def _send_once(self, commands: list[list[Any]]) -> list[Any]:
         pipeline = self._redis.pipeline(transaction=False)
@@ -161,29 +167,32 @@ class Admission:
             pipeline.fcall(*command)
         return await pipeline.execute(raise_on_error=False)
 
-    async def _seeded(self, account_id: str) -> None:
-        task = self._seeding.get(account_id)
-        if task is None:
-            task = asyncio.ensure_future(self._seed(account_id))
-            self._seeding[account_id] = task
-            task.add_done_callback(lambda _: self._seeding.pop(account_id, None))
-        await asyncio.shield(task)
+
+def _items(reply: Any, count: int) -> list[Any]:
+    """What each of a call's questions was answered: the function's numbers, or an error."""
+    if isinstance(reply, ResponseError) and "function not found" in str(reply).lower():
+        return [_NO_FUNCTION] * count
+    return [reply] * count if isinstance(reply, Exception) else reply
 
 
-def _answer(questions: list[Question], batch: Waiting, reply: Any) -> None:
+def _certain(item: Any) -> Any:
+    """An answer to a call whose first reply was lost.
+
+    A meter that decides nothing now may have counted then and lost its data since: to ask anew could count twice.
+    """
+    return item if isinstance(item, Exception) or item[0] == DECIDED else _unavailable()
+
+
+def _answer(waiting: "list[asyncio.Future[Sequence[int]]]", item: Any) -> None:
     """Give each waiting request its share: the first ``granted`` of those that asked alike are admitted."""
-    if isinstance(reply, Exception):
-        missing = isinstance(reply, ResponseError) and "function not found" in str(reply).lower()
-        reply = [_NO_FUNCTION] * len(questions) if missing else reply
-    for index, question in enumerate(questions):
-        for place, future in enumerate(batch[question]):
-            if future.done():
-                continue
-            if isinstance(reply, Exception):
-                future.set_exception(_unavailable(reply))
-                continue
-            status, granted, *rest = reply[index]
-            future.set_result((status, place < granted, *rest))
+    for place, future in enumerate(waiting):
+        if future.done():
+            continue
+        if isinstance(item, Exception):
+            future.set_exception(_unavailable(item))
+            continue
+        status, granted, *rest = item
+        future.set_result((status, place < granted, *rest))
 
 
 def _decision(reply: list[int]) -> Decision:

@@ -23,6 +23,7 @@ from services.api.metering import open_metering
 from services.api.pdf import Pdfs
 from services.api.problems import problem_answer
 from services.api.routes import clients, documents, health, pdfs, templates, usage
+from services.api.seeding import Seeding
 from services.api.settings import Settings
 from shared.errors import Problem
 from shared.objects import open_store
@@ -78,7 +79,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         yield State(
             pool=pool,
             keys=Keys(pool),
-            admission=Admission(meter, metering.seed),
+            admission=Admission(meter, Seeding(metering.seed).seed),
             metering=metering,
             pdfs=rendered,
             documents=Documents(tuple(template.id for template in TEMPLATES)),

@@ -164,8 +164,10 @@ class Visit:
                 return await self._state["admission"].admit(
                     who.account_id, who.generation, calls=calls, documents=documents
                 )
-            except StaleGenerationError:
-                self._principal = await self._state["keys"].reloaded(self._key, connection)
+            except StaleGenerationError as stale:
+                who = self._principal = await self._state["keys"].reloaded(self._key, connection)
+                if stale.unseeded:
+                    await self._state["admission"].seed(who.account_id, who.generation)
         raise service_unavailable()
 
     async def _release(self) -> None:

@@ -1,5 +1,6 @@
 """The metering service as the gateway sees it: two calls over HTTP, neither on the path of an ordinary request."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -19,21 +20,40 @@ class Metering:
         answer = await self._call("GET", f"/internal/v1/usage/{account_id}")
         return answer.json()
 
-    async def seed(self, account_id: str) -> None:
-        """Have the account's limits and counters put into the meter; raises unavailable."""
-        await self._call("POST", f"/internal/v1/accounts/{account_id}/seed")
+    async def seed(self, accounts: Mapping[str, int | None]) -> None:
+        """Have limits and counters put into the meter, and each generation that is known; raises unavailable."""
+        wanted = [
+            {"id": account_id} if generation is None else {"id": account_id, "generation": generation}
+            for account_id, generation in accounts.items()
+        ]
+        answer = await self._send("POST", "/internal/v1/seed", {"accounts": wanted})
+        if answer.status_code != HTTPStatus.NOT_FOUND:
+            _succeeded(answer)
+            return
+        for account_id, generation in accounts.items():  # a metering of the release before
+            await self._call(
+                "POST", f"/internal/v1/accounts/{account_id}/seed", {"generation": generation or 0}
+            )
 
     async def aclose(self) -> None:
         await self._http.aclose()
 
-    async def _call(self, method: str, path: str) -> httpx2.Response:
+    async def _call(self, method: str, path: str, body: Any = None) -> httpx2.Response:
+        answer = await self._send(method, path, body)
+        _succeeded(answer)
+        return answer
+
+    async def _send(self, method: str, path: str, body: Any = None) -> httpx2.Response:
         try:
-            answer = await self._http.request(method, path)
+            return await self._http.request(method, path, json=body)
         except httpx2.HTTPError as error:
             raise unavailable() from error
-        if answer.status_code >= HTTPStatus.BAD_REQUEST:
-            raise unavailable() from RuntimeError(f"{method} {path} was answered {answer.status_code}")
-        return answer
+
+
+def _succeeded(answer: httpx2.Response) -> None:
+    if answer.status_code >= HTTPStatus.BAD_REQUEST:
+        request = answer.request
+        raise unavailable() from RuntimeError(f"{request.method} {request.url.path}: {answer.status_code}")
 
 
 def open_metering(url: str, service_token: str) -> Metering:

@@ -1,5 +1,5 @@
 #!lua name=invouno_meter_v1
--- revision 4
+-- revision 5
 --
 -- Admission and counting in one atomic step. This head is the wire contract of `invouno_admit_v1`, which every gateway
 -- calls; the other functions are called by metering alone. A change that an older caller could notice is a new function
@@ -22,9 +22,11 @@
 --   At most 1,000 items; n, calls and |documents| up to 1,000,000; producers and accounts are 1 to 64 of [A-Za-z0-9_-].
 --
 -- Reply: one array of 13 integers per item:
---    1 status        0 decided; 1 seed: no counters for the current period, have metering seed the account, reload the
---                    key's record and ask again; 2 stale: the key's record is older than the account's, reload it and
---                    ask again. Under 1 and 2 nothing was counted and all that follows is 0. A release is never stale.
+--    1 status        0 decided; 1 seed: no counters for the current period that this instance of the library vouches
+--                    for (or, with a key, no generation): reload the key's record, have metering seed the account with
+--                    its generation and ask again; 2 stale: the key's record is older than the account's, reload it
+--                    and ask again. Under 1 and 2 nothing was counted and all that follows is 0. A release is never
+--                    stale.
 --    2 granted       of n; each granted request is counted whole, each other one not at all
 --    3 reason        why the next request was refused: 0 none was, 1 burst, 2 api_calls, 3 documents; of several
 --                    reasons the one that lasts longest
@@ -47,6 +49,11 @@
 -- Account hash: gen, version (of the limits), burst, calls, docs (limits), start, end (seconds), calls_used, docs_used,
 -- tat (GCRA's theoretical arrival time) and last (the latest time seen), both in microseconds. It may hold limits or a
 -- generation alone, before it is seeded.
+--
+-- Trust: `seeded_by` names the instance of the library that the counters were seeded into, `known_by` the one that was
+-- told the generation. An instance is the library as it was loaded into one server process; its name lives in this
+-- library's memory alone. Data that was put back, a server that was started again, a replica that took over and a
+-- library that was loaded anew all meet an instance of another name, and what they hold is seeded before it counts.
 
 local MINUTE_US = 60000000
 local UNLIMITED = -1
@@ -56,7 +63,10 @@ local INTEGER_MAX = 9007199254740991
 local PRODUCER_KEPT_S = 86400
 local DECIDED, SEED, STALE = 0, 1, 2
 local NO_REASON, BURST, API_CALLS, DOCUMENTS = 0, 1, 2, 3
-local FIELDS = { 'gen', 'burst', 'calls', 'docs', 'start', 'end', 'calls_used', 'docs_used', 'tat', 'last' }
+local FIELDS = {
+  'gen', 'burst', 'calls', 'docs', 'start', 'end', 'calls_used', 'docs_used', 'tat', 'last', 'seeded_by', 'known_by',
+}
+local instance_name = nil
 
 -- Lua prints large numbers with an exponent; Redis must never see one.
 local function digits(number)
@@ -77,6 +87,15 @@ end
 local function redis_time_us()
   local time = redis.call('TIME')
   return tonumber(time[1]) * 1000000 + tonumber(time[2])
+end
+
+-- INFO holds the server's run id, which no other start of any server has.
+local function instance()
+  if not instance_name then
+    local origin = redis.call('INFO', 'server') .. digits(redis_time_us())
+    instance_name = string.sub(redis.sha1hex(origin), 1, 16)
+  end
+  return instance_name
 end
 
 local function interval_us(burst)
@@ -130,11 +149,21 @@ local function tell_time(account, time_us)
   account.last = math.max(account.last, time_us)
 end
 
+-- Removed, and not only left unread: a reader that knows nothing of trust shall not take them for live either.
+local function forget_counters(key)
+  return redis.call('HDEL', key, 'start', 'end', 'seeded_by')
+end
+
 local function load_account(key, time_us)
   local held = redis.call('HMGET', key, unpack(FIELDS))
-  local account = { key = key, gen = tonumber(held[1] or 0), seeded = held[6] and true or false }
+  local seeded_by, known_by = held[#FIELDS - 1], held[#FIELDS]
+  local account = { key = key, gen = tonumber(held[1] or 0), known = known_by == instance() }
+  account.seeded = held[6] and seeded_by == instance()
+  if held[6] and not account.seeded then
+    forget_counters(key)
+  end
   if account.seeded then
-    for i = 2, #FIELDS do
+    for i = 2, #FIELDS - 2 do
       account[FIELDS[i]] = tonumber(held[i] or 0)
     end
     tell_time(account, time_us)
@@ -257,6 +286,9 @@ local function admit_item(book, account, item)
   if not account.seeded or account.now >= account['end'] * 1000000 or item.period > account.start then
     return undecided(SEED)
   end
+  if item.generation ~= -1 and item.documents >= 0 and not account.known then
+    return undecided(SEED)
+  end
   if item.documents < 0 and item.period > 0 and item.period < account.start then
     note(book, item, item.period, 'documents', item.n * item.documents)
     return state(account, DECIDED, item.n, NO_REASON, 0)
@@ -361,32 +393,38 @@ local function limits(keys, argv)
   return take_limits(keys[1], unpack(given))
 end
 
--- KEYS account; ARGV version, burst, calls, documents, start_s, end_s, calls_used, documents_used.
--- 1 when seeded; 0 when the account has counters of this period or a later one, which are left alone.
+-- KEYS account; ARGV version, burst, calls, documents, start_s, end_s, calls_used, documents_used, perhaps known.
+-- Gives an account the ledger's counters, also over counters that this instance does not vouch for. 1 when seeded; 0 when
+-- the account has its own of this period or a later one, which are left alone. `known` of 0 says that the caller knows
+-- nothing of the account's generation; left out, as older callers do, what is held counts as told.
 local function seed(keys, argv)
   local given = integers(argv, { 0, UNLIMITED, UNLIMITED, UNLIMITED, 0, 1, -INTEGER_MAX, -INTEGER_MAX })
   if not given or given[2] == 0 or given[6] <= given[5] then
     return redis.error_reply('METERARGS malformed call of invouno_seed_v1')
   end
   take_limits(keys[1], given[1], given[2], given[3], given[4])
-  local start = redis.call('HGET', keys[1], 'start')
-  if start and tonumber(start) >= given[5] then
+  if argv[9] ~= '0' then
+    redis.call('HSET', keys[1], 'known_by', instance())
+  end
+  local held = redis.call('HMGET', keys[1], 'start', 'seeded_by')
+  if held[1] and tonumber(held[1]) >= given[5] and held[2] == instance() then
     return 0
   end
   redis.call(
     'HSET', keys[1],
-    'start', digits(given[5]), 'end', digits(given[6]),
+    'start', digits(given[5]), 'end', digits(given[6]), 'seeded_by', instance(),
     'calls_used', digits(math.max(0, given[7])), 'docs_used', digits(math.max(0, given[8]))
   )
   return 1
 end
 
--- KEYS account; ARGV generation. 1 when taken, 0 when the account has this one or a newer one.
+-- KEYS account; ARGV generation, just read from the database. 1 when taken, 0 when the account has this or a newer one.
 local function generation(keys, argv)
   local given = integers(argv, { 0 })
   if not given then
     return redis.error_reply('METERARGS malformed call of invouno_generation_v1')
   end
+  redis.call('HSET', keys[1], 'known_by', instance())
   if given[1] <= tonumber(redis.call('HGET', keys[1], 'gen') or 0) then
     return 0
   end
@@ -394,11 +432,20 @@ local function generation(keys, argv)
   return 1
 end
 
+-- KEYS account. start_s, calls_used and documents_used; an empty array without counters that this instance vouches for.
+local function live(keys)
+  local held = redis.call('HMGET', keys[1], 'seeded_by', 'start', 'calls_used', 'docs_used')
+  if not held[2] or held[1] ~= instance() then
+    return {}
+  end
+  return { tonumber(held[2]), tonumber(held[3]), tonumber(held[4]) }
+end
+
 -- KEYS accounts of one shard. How many of them had counters; the next call of each has it seeded anew from the ledger.
 local function forget(keys)
   local forgotten = 0
   for _, key in ipairs(keys) do
-    forgotten = forgotten + (redis.call('HDEL', key, 'start', 'end') > 0 and 1 or 0)
+    forgotten = forgotten + (forget_counters(key) > 0 and 1 or 0)
   end
   return forgotten
 end
@@ -407,4 +454,5 @@ redis.register_function('invouno_admit_v1', admit)
 redis.register_function('invouno_limits_v1', limits)
 redis.register_function('invouno_seed_v1', seed)
 redis.register_function('invouno_generation_v1', generation)
+redis.register_function('invouno_live_v1', live)
 redis.register_function('invouno_forget_v1', forget)

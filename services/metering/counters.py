@@ -3,7 +3,8 @@
 What the functions and the hash's fields mean stands at the head of admission.lua.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
@@ -13,15 +14,17 @@ from services.metering.library import (
     FORGET_FUNCTION,
     GENERATION_FUNCTION,
     LIMITS_FUNCTION,
+    LIVE_FUNCTION,
     SEED_FUNCTION,
     call_function,
+    call_many,
     call_on_keys,
 )
 from services.metering.limits import Limits, Period
-from services.metering.stores import send
 from shared.messages import meter_account
 
 UNLIMITED = -1
+GENERATION_UNKNOWN = 0
 
 
 class Live(msgspec.Struct, frozen=True):
@@ -31,20 +34,33 @@ class Live(msgspec.Struct, frozen=True):
     used: Used
 
 
-async def seed_counters(redis: Redis, account_id: str, account: Account, period: Period, used: Used) -> bool:
-    """False when the account has live counters of this period or a later one, which are left alone."""
-    seeded = await call_function(
-        redis,
+class Seed(msgspec.Struct, frozen=True):
+    """What the ledger knows of an account in its period."""
+
+    account_id: str
+    account: Account
+    period: Period
+    used: Used
+
+
+async def seed_counters(redis: Redis, seeds: Sequence[Seed]) -> list[bool]:
+    """False for an account that has trusted counters of its period or a later one, which are left alone."""
+    return [bool(seeded) for seeded in await call_many(redis, [_seed_call(seed) for seed in seeds])]
+
+
+def _seed_call(seed: Seed) -> tuple[Any, ...]:
+    return (
         SEED_FUNCTION,
-        meter_account(account_id),
-        account.version,
-        *_cells(account.limits),
-        int(period.start.timestamp()),
-        int(period.end.timestamp()),
-        used.api_calls,
-        used.documents,
+        1,
+        meter_account(seed.account_id),
+        seed.account.version,
+        *_cells(seed.account.limits),
+        int(seed.period.start.timestamp()),
+        int(seed.period.end.timestamp()),
+        seed.used.api_calls,
+        seed.used.documents,
+        GENERATION_UNKNOWN,
     )
-    return bool(seeded)
 
 
 async def publish_limits(redis: Redis, account_id: str, account: Account) -> None:
@@ -55,8 +71,13 @@ async def publish_limits(redis: Redis, account_id: str, account: Account) -> Non
 
 
 async def publish_key_generation(redis: Redis, account_id: str, generation: int) -> None:
-    """From the next call on, a key record of an older generation is stale."""
-    await call_function(redis, GENERATION_FUNCTION, meter_account(account_id), generation)
+    """From the next call on, a key record of an older generation is stale; it must just have been read."""
+    await publish_key_generations(redis, {account_id: generation})
+
+
+async def publish_key_generations(redis: Redis, generations: Mapping[str, int]) -> None:
+    calls = [(GENERATION_FUNCTION, 1, meter_account(name), value) for name, value in generations.items()]
+    await call_many(redis, calls)
 
 
 async def forget_counters(redis: Redis, account_ids: Sequence[str]) -> None:
@@ -65,11 +86,13 @@ async def forget_counters(redis: Redis, account_ids: Sequence[str]) -> None:
 
 
 async def read_live(redis: Redis, account_id: str) -> Live | None:
-    """None for an account without counters."""
-    found = await send(redis, "HMGET", meter_account(account_id), "start", "calls_used", "docs_used")
-    if found[0] is None:
-        return None
-    return Live(int(found[0]), Used(int(found[1]), int(found[2])))
+    """None for an account without counters that Redis may be trusted with."""
+    return (await read_lives(redis, [account_id]))[0]
+
+
+async def read_lives(redis: Redis, account_ids: Sequence[str]) -> list[Live | None]:
+    found = await call_many(redis, [(LIVE_FUNCTION, 1, meter_account(name)) for name in account_ids])
+    return [Live(row[0], Used(row[1], row[2])) if row else None for row in found]
 
 
 def _cells(limits: Limits) -> tuple[int, int, int]:

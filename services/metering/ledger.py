@@ -1,6 +1,6 @@
 """The ledger in Postgres, schema `metering`: one function per statement, the connection first."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -46,6 +46,19 @@ async def select_account(connection: Connection, account_id: str) -> Account:
     return Account(plan=row[0], overrides=msgspec.json.decode(row[1], type=Overrides), version=row[2])
 
 
+async def select_accounts(connection: Connection, account_ids: Sequence[str]) -> dict[str, Account]:
+    """One for each id, as ``select_account`` has it."""
+    rows = await connection.fetch(
+        "select account_id, plan, overrides, version from metering.accounts where account_id = any($1::text [])",
+        account_ids,
+    )
+    found = {
+        row[0]: Account(plan=row[1], overrides=msgspec.json.decode(row[2], type=Overrides), version=row[3])
+        for row in rows
+    }
+    return {account_id: found.get(account_id, Account()) for account_id in account_ids}
+
+
 async def upsert_account(
     connection: Connection, account_id: str, *, plan: str, overrides: Overrides | None
 ) -> Account:
@@ -79,6 +92,25 @@ async def select_used(connection: Connection, account_id: str, period: Period) -
         period.end,
     )
     return Used(*row) if row else Used(0, 0)
+
+
+async def select_used_of(connection: Connection, periods: Mapping[str, Period]) -> dict[str, Used]:
+    """What each account has used in its period."""
+    rows = await connection.fetch(
+        """
+        select given.account_id,
+               coalesce(sum(u.amount) filter (where u.metric = 'api_calls'), 0)::bigint,
+               coalesce(sum(u.amount) filter (where u.metric = 'documents'), 0)::bigint
+        from unnest($1::text [], $2::timestamptz [], $3::timestamptz []) as given (account_id, starts, ends)
+        left join metering.usage u on u.account_id = given.account_id
+            and u.metric in ('api_calls', 'documents') and u.hour >= given.starts and u.hour < given.ends
+        group by given.account_id
+        """,
+        list(periods),
+        [period.start for period in periods.values()],
+        [period.end for period in periods.values()],
+    )
+    return {row[0]: Used(row[1], row[2]) for row in rows}
 
 
 async def add_usage(connection: Connection, rows: Iterable[UsageRow]) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
@@ -15,6 +16,7 @@ SEED_FUNCTION = "invouno_seed_v1"
 LIMITS_FUNCTION = "invouno_limits_v1"
 GENERATION_FUNCTION = "invouno_generation_v1"
 FORGET_FUNCTION = "invouno_forget_v1"
+LIVE_FUNCTION = "invouno_live_v1"
 _REVISION = re.compile(rb"^-- revision (\d+)$", re.MULTILINE)
 
 
@@ -46,21 +48,33 @@ async def ensure_library(redis: Redis, library: Library) -> bool:
     return True
 
 
-async def call_function(redis: Redis, name: str, key: str, *arguments: int) -> int:
+async def call_function(redis: Redis, name: str, key: str, *arguments: int) -> Any:
     """Call one of the library's functions on one key; a Redis without the library gets it first."""
     return await call_on_keys(redis, name, [key], *arguments)
 
 
-async def call_on_keys(redis: Redis, name: str, keys: Sequence[str], *arguments: int) -> int:
+async def call_on_keys(redis: Redis, name: str, keys: Sequence[str], *arguments: int) -> Any:
     """The same on several keys, all of one shard."""
-    command = ("FCALL", name, len(keys), *keys, *arguments)
+    (reply,) = await call_many(redis, [(name, len(keys), *keys, *arguments)])
+    return reply
+
+
+async def call_many(redis: Redis, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Calls that may be repeated, each a function's name, its number of keys, keys and arguments, in one round trip."""
     try:
-        return await send(redis, *command)
+        return await _pipelined(redis, calls)
     except ResponseError as error:
         if not is_missing_function(error):
             raise
     await ensure_library(redis, read_library())
-    return await send(redis, *command)
+    return await _pipelined(redis, calls)
+
+
+async def _pipelined(redis: Redis, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    pipeline = redis.pipeline(transaction=False)
+    for call in calls:
+        pipeline.execute_command("FCALL", *call)
+    return await pipeline.execute()
 
 
 def is_missing_function(error: ResponseError) -> bool:

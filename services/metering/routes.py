@@ -1,5 +1,6 @@
 """The internal API: usage, admission, seeding and limits, for services that show the token; and the health checks."""
 
+import asyncio
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypedDict
@@ -14,8 +15,8 @@ from starlette.routing import Route
 
 from services.metering.accounts import read_account, read_usage, set_plan
 from services.metering.admission import Admission, Ask
-from services.metering.counters import publish_key_generation
 from services.metering.dirty import clean_accounts
+from services.metering.entries import Name
 from services.metering.events import EVENTS_MAX, Receipt, read_events, take_events
 from services.metering.http import json_answer, problem_answer, read_json
 from services.metering.ledger import Account, is_migrated
@@ -56,6 +57,17 @@ class SeedBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     generation: Annotated[int, Meta(ge=0, lt=2**53)] = 0
 
 
+class Unseeded(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``generation``: as the caller has just read it; None where no key is involved."""
+
+    id: Name
+    generation: Annotated[int, Meta(ge=0, lt=2**53)] | None = None
+
+
+class SeedsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    accounts: Annotated[tuple[Unseeded, ...], Meta(max_length=ITEMS_MAX)]
+
+
 class LimitsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     plan: str
     overrides: dict[str, Any] = {}
@@ -93,11 +105,17 @@ async def post_events(request: Request[State]) -> Response:
 
 
 async def post_seed(request: Request[State]) -> Response:
+    """One account, as gateways of the release before ask for it; a generation that they leave out counts as told."""
     account_id = _account(request)
     body = await read_json(request, SeedBody, default=SeedBody())
-    if body.generation:
-        await publish_key_generation(request.state["stores"].redis, account_id, body.generation)
-    await request.state["seeder"].seed(account_id)
+    await request.state["seeder"].seed(account_id, body.generation)
+    return Response(status_code=204)
+
+
+async def post_seeds(request: Request[State]) -> Response:
+    body = await read_json(request, SeedsBody)
+    seeder = request.state["seeder"]
+    await asyncio.gather(*(seeder.seed(wanted.id, wanted.generation) for wanted in body.accounts))
     return Response(status_code=204)
 
 
@@ -159,6 +177,7 @@ INTERNAL = [
     Route("/usage/{account}", get_usage),
     Route("/admit", post_admit, methods=["POST"]),
     Route("/events", post_events, methods=["POST"]),
+    Route("/seed", post_seeds, methods=["POST"]),
     Route("/accounts/{account}/seed", post_seed, methods=["POST"]),
     Route("/accounts/{account}/limits", AccountLimits),
 ]

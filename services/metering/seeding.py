@@ -1,60 +1,110 @@
-"""Giving an account its live counters from the ledger, when Redis has none of the current period."""
+"""Giving accounts their live counters from the ledger, where Redis has none of the period that may be trusted."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from redis.asyncio import Redis
 
-from services.metering.counters import read_live, seed_counters
+from services.metering.counters import Seed, publish_key_generations, read_lives, seed_counters
 from services.metering.handover import BATCH_MAX, handing_over
-from services.metering.ledger import select_account, select_used
-from services.metering.limits import Period, period_at
+from services.metering.ledger import select_accounts, select_used_of
+from services.metering.limits import period_at
 from services.metering.stores import Stores, redis_clock
-from shared.messages import meter_shard
+from shared.messages import METER_SHARDS, meter_shard
 from shared.postgres import Connection, acquired
+
+# Of one transaction, which keeps the hand-over of its shard waiting.
+SEEDS_MAX = 500
+
+Wanted = dict[str, int | None]
+"""Account ids, each with its generation where the caller has just read it."""
 
 
 class Seeder:
-    """Seeds each account once at a time, however many ask."""
+    """Seeds a shard's accounts together; those that come while some are seeded are the next batch."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._waiting: list[Wanted] = [{} for _ in range(METER_SHARDS)]
+        self._turns = [asyncio.Lock() for _ in range(METER_SHARDS)]
+        self._next: dict[int, asyncio.Task[None]] = {}
 
-    async def seed(self, account_id: str) -> None:
-        """Harmless when the account has its counters. Raises what the stores raise."""
-        task = self._running.get(account_id)
+    async def seed(self, account_id: str, generation: int | None = None) -> None:
+        """Harmless when the account has its counters. Raises what the stores raise.
+
+        ``generation`` is the account's where the caller has just read it.
+        """
+        waiting = self._waiting[meter_shard(account_id)]
+        waiting[account_id] = _newer(generation, waiting.get(account_id))
+        await self._seeded(meter_shard(account_id))
+
+    async def _seeded(self, shard: int) -> None:
+        """Wait for the batch that takes what waits now; a caller who leaves does not stop it."""
+        task = self._next.get(shard)
         if task is None:
-            task = asyncio.create_task(seed_account(self._stores, account_id))
-            self._running[account_id] = task
-            task.add_done_callback(lambda _: self._running.pop(account_id))
+            task = self._next[shard] = asyncio.create_task(self._seed_waiting(shard))
         await asyncio.shield(task)
 
+    async def _seed_waiting(self, shard: int) -> None:
+        async with self._turns[shard]:
+            del self._next[shard]
+            wanted, self._waiting[shard] = self._waiting[shard], {}
+            left = iter(wanted.items())
+            while batch := dict(islice(left, SEEDS_MAX)):
+                await seed_accounts(self._stores, shard, batch)
 
-async def seed_account(stores: Stores, account_id: str) -> None:
+
+def _newer(one: int | None, other: int | None) -> int | None:
+    return max((value for value in (one, other) if value is not None), default=None)
+
+
+async def seed_account(stores: Stores, account_id: str, generation: int | None = 0) -> None:
+    await seed_accounts(stores, meter_shard(account_id), {account_id: generation})
+
+
+async def seed_accounts(stores: Stores, shard: int, wanted: Mapping[str, int | None]) -> None:
+    """All of one shard; a known generation is taken first, whether or not there are counters."""
+    known = {account_id: value for account_id, value in wanted.items() if value is not None}
+    if known:
+        await publish_key_generations(stores.redis, known)
     async with acquired(stores.pool) as connection:
-        while not await _seed_when_drained(connection, stores, account_id):
+        while not await _seed_when_drained(connection, stores, shard, list(wanted)):
             pass
 
 
-async def _seed_when_drained(connection: Connection, stores: Stores, account_id: str) -> bool:
+async def _seed_when_drained(
+    connection: Connection, stores: Stores, shard: int, account_ids: Sequence[str]
+) -> bool:
     """Hand a batch over, and seed if that was all; False when the stream had more.
 
     The ledger is behind by what the stream still holds, and by what a hand-over has read and not committed. Within the
     shard's lock it is behind by neither; and an account that had no counters before the stream was read gets no new
     entries until it is seeded, for only the lock's holder seeds.
     """
-    async with handing_over(connection, stores.redis, meter_shard(account_id)) as work:
-        period = period_at(await redis_clock(stores.redis))
-        if await _is_live(stores.redis, account_id, period):
+    async with handing_over(connection, stores.redis, shard) as work:
+        missing = await _without_counters(stores.redis, account_ids)
+        if not missing:
             return True
         if await work.take() == BATCH_MAX:
             return False
-        account = await select_account(connection, account_id)
-        used = await select_used(connection, account_id, period)
-        await seed_counters(stores.redis, account_id, account, period, used)
+        await seed_counters(stores.redis, await _seeds(connection, stores.redis, missing))
     return True
 
 
-async def _is_live(redis: Redis, account_id: str, period: Period) -> bool:
-    live = await read_live(redis, account_id)
-    return live is not None and live.period_start_s >= int(period.start.timestamp())
+async def _without_counters(redis: Redis, account_ids: Sequence[str]) -> list[str]:
+    start_s = int(period_at(await redis_clock(redis)).start.timestamp())
+    lives = await read_lives(redis, account_ids)
+    return [
+        account_id
+        for account_id, live in zip(account_ids, lives, strict=True)
+        if live is None or live.period_start_s < start_s
+    ]
+
+
+async def _seeds(connection: Connection, redis: Redis, account_ids: Sequence[str]) -> list[Seed]:
+    now = await redis_clock(redis)
+    periods = {account_id: period_at(now) for account_id in account_ids}
+    accounts = await select_accounts(connection, account_ids)
+    used = await select_used_of(connection, periods)
+    return [Seed(name, accounts[name], periods[name], used[name]) for name in account_ids]

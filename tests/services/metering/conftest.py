@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from services.metering.app import open_stores
-from services.metering.counters import seed_counters
+from services.metering.counters import Seed, publish_key_generation, seed_counters
 from services.metering.invocation import Reply
 from services.metering.ledger import Account, Used
 from services.metering.library import ensure_library, read_library
@@ -115,7 +115,8 @@ async def meter(settings: Settings) -> AsyncGenerator[Stores]:
 async def seed_afresh(meter: Stores, account_id: str = ACCOUNT) -> None:
     """Live counters of an account that has used nothing, without asking the ledger."""
     period = period_at(await redis_clock(meter.redis))
-    await seed_counters(meter.redis, account_id, Account(), period, Used(0, 0))
+    await publish_key_generation(meter.redis, account_id, 0)
+    await seed_counters(meter.redis, [Seed(account_id, Account(), period, Used(0, 0))])
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]], *, timeout_s: float = 8.0) -> None:

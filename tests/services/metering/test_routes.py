@@ -12,6 +12,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from services.metering import dirty, invocation
 from services.metering.app import create_app
+from services.metering.counters import read_live
 from services.metering.dirty import clean_all
 from services.metering.http import BODY_BYTES_MAX
 from services.metering.limits import period_at
@@ -24,6 +25,7 @@ from tests.services.metering.conftest import ACCOUNT, TOKEN, Producer
 READ = (0, 1, 1, 0)
 LIMITS = f"/internal/v1/accounts/{ACCOUNT}/limits"
 SEED = f"/internal/v1/accounts/{ACCOUNT}/seed"
+SEEDS = "/internal/v1/seed"
 USAGE = f"/internal/v1/usage/{ACCOUNT}"
 ADMIT = "/internal/v1/admit"
 EVENTS = "/internal/v1/events"
@@ -114,6 +116,31 @@ async def test_concurrent_batches_never_exceed_the_quota(client: httpx2.AsyncCli
     batches = [client.post(ADMIT, json={"items": [ask("documents")] * 5}) for _ in range(12)]
     answers = [answer.json()["items"] for answer in await asyncio.gather(*batches)]
     assert sum(item["granted"] for items in answers for item in items) == 20
+
+
+async def test_many_accounts_are_seeded_in_one_call_with_the_generations_that_are_known(
+    client: httpx2.AsyncClient, meter: Stores, gateway: Producer
+) -> None:
+    names = [f"acct_{number}" for number in range(60)]
+    wanted = [{"id": name, "generation": 4} for name in names[:59]] + [{"id": names[59]}]
+    assert (await client.post(SEEDS, json={"accounts": wanted})).status_code == 204
+    lives = [await read_live(meter.redis, name) for name in names]
+    assert None not in lives
+    asked = [
+        await gateway.admit((generation, 1, 1, 0), account=name)
+        for name, generation in ((names[0], 4), (names[0], 3), (names[59], 0), (names[59], -1))
+    ]
+    assert [reply.status for (reply,) in asked] == [0, 2, 1, 0]
+
+
+async def test_a_malformed_seed_is_refused(client: httpx2.AsyncClient) -> None:
+    for accounts in (
+        [{"id": "a b"}],
+        [{"generation": 1}],
+        [{"id": "a", "generation": -1}],
+        [{"id": "a"}] * 1001,
+    ):
+        assert (await client.post(SEEDS, json={"accounts": accounts})).status_code == 422
 
 
 async def test_admission_loads_the_functions_where_they_are_missing(

@@ -7,9 +7,9 @@ import pytest
 
 from services.metering import seeding
 from services.metering.accounts import set_plan
+from services.metering.counters import read_live
 from services.metering.handover import BATCH_MAX, hand_over, handing_over
-from services.metering.library import ensure_library, read_library
-from services.metering.seeding import Seeder, seed_account
+from services.metering.seeding import Seeder, seed_account, seed_accounts
 from services.metering.stores import Stores, redis_clock, send
 from shared.messages import meter_account, meter_shard, meter_stream
 from tests.services.metering.conftest import ACCOUNT, Producer
@@ -76,28 +76,44 @@ async def test_a_redis_that_lost_everything_is_rebuilt_from_the_ledger(
     assert (state.calls_used, state.documents_used, state.calls_limit) == (9, 9, 10_000)
 
 
-async def test_many_who_ask_at_once_cause_one_seed(meter: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[str] = []
+async def test_those_who_ask_while_one_is_seeded_are_the_next_batch(
+    meter: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[list[str]] = []
+    begun = asyncio.Event()
 
-    async def counted(stores: Stores, account_id: str) -> None:
-        calls.append(account_id)
-        await seed_account(stores, account_id)
+    async def counted(stores: Stores, shard: int, wanted: dict[str, int | None]) -> None:
+        batches.append(sorted(wanted))
+        begun.set()
+        await seed_accounts(stores, shard, wanted)
 
-    monkeypatch.setattr(seeding, "seed_account", counted)
+    monkeypatch.setattr(seeding, "seed_accounts", counted)
+    names = [name for name in (f"acct_{number}" for number in range(200)) if meter_shard(name) == SHARD]
     seeder = Seeder(meter)
-    await asyncio.gather(*(seeder.seed(account) for account in [ACCOUNT, "acct_two"] * 20))
-    await seeder.seed(ACCOUNT)
-    assert sorted(calls) == [ACCOUNT, ACCOUNT, "acct_two"]
+    first = asyncio.create_task(seeder.seed(names[0]))
+    await begun.wait()
+    await asyncio.gather(first, *(seeder.seed(name) for name in names * 3))
+    assert batches == [[names[0]], sorted(names)]
+    assert None not in [await read_live(meter.redis, name) for name in names]
 
 
 async def test_a_caller_who_leaves_does_not_stop_the_seed_of_the_others(meter: Stores) -> None:
-    await ensure_library(meter.redis, read_library())
     seeder = Seeder(meter)
     first, second = (asyncio.create_task(seeder.seed("acct_two")) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     await second
     assert await send(meter.redis, "HGET", meter_account("acct_two"), "calls_used") == b"0"
+
+
+async def test_a_batch_larger_than_a_transaction_seeds_every_account(
+    meter: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seeding, "SEEDS_MAX", 3)
+    names = [f"acct_{number}" for number in range(100)]
+    seeder = Seeder(meter)
+    await asyncio.gather(*(seeder.seed(name) for name in names))
+    assert None not in [await read_live(meter.redis, name) for name in names]
 
 
 async def test_concurrent_seeds_and_losses_never_admit_beyond_the_quota(meter: Stores) -> None:
