@@ -7,7 +7,7 @@ DOCKERFILES = $(wildcard deploy/*.Dockerfile)
 MIGRATIONS = $(wildcard services/*/migrations/*.sql)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults check format lock setup env template-version clean
+.PHONY: help run test faults bench check format lock setup env template-version clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -23,6 +23,9 @@ test: .venv/.installed-dev ## run the whole suite on throw-away stores (ARGS="-k
 faults: .venv/.installed-dev ## break every process again and again and check each count (ARGS="--only Redis" for a part)
 	@browser=$$($(BIN)/python -m deploy.local.browser) && \
 		CHROMIUM_PATH="$$browser" PYTHONPATH=.:tests/support $(BIN)/python -m tests.faults.run $(ARGS)
+
+bench: .venv/.installed-dev ## measure, print, and write docs/benchmarks.md and .data/bench.json
+	@PYTHONPATH=.:tests/support $(BIN)/python -m tests.bench.run $(ARGS)
 
 check: .venv/.installed-dev ## lint, format, types, import contracts, migrations, compose file, Dockerfiles
 	@$(BIN)/ruff check

@@ -114,12 +114,12 @@ async def _callers(world: World, case: Case, chance: random.Random) -> list[Call
     ]
     callers = [await world.caller(limit) for limit in limits]
     if set(case.kinds) - {TEMPLATES}:
-        await asyncio.gather(*(_furnish(world.urls[0], caller) for caller in callers))
+        await asyncio.gather(*(furnish(world.urls[0], caller) for caller in callers))
         await agreement(world, callers)  # so that no document is among what Redis loses
     return callers
 
 
-async def _furnish(gateway: str, caller: Caller) -> None:
+async def furnish(gateway: str, caller: Caller) -> None:
     """A client and a document, by calls that count as any others."""
     line = await open_line(gateway)
     try:

@@ -1,0 +1,75 @@
+"""What a benchmark found: a ratio for scripts in .data/bench.json, and words for people in docs/benchmarks.md."""
+
+import os
+import platform
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+ROOT = Path(__file__).parents[2]
+NUMBERS = ROOT / ".data" / "bench.json"
+PAGE = ROOT / "docs" / "benchmarks.md"
+HEAD = """\
+# Benchmarks
+
+`make bench` measures anew and writes this page and `.data/bench.json`. Each row compares two things in one run on one
+machine, in turns, so that a ratio says more than the numbers that it is made of.
+"""
+
+
+class Result(msgspec.Struct, frozen=True):
+    """``ratio`` is ours against ``against``, the median of a run's; ``spread`` its lowest and highest."""
+
+    name: str
+    ratio: float
+    against: str
+    spread: tuple[float, float]
+    text: str
+
+
+def publish(result: Result) -> None:
+    """Put the result in the place of an earlier one of its name, and leave all others."""
+    NUMBERS.parent.mkdir(exist_ok=True)
+    NUMBERS.write_bytes(
+        msgspec.json.format(msgspec.json.encode({"rows": [*_other_rows(result), _row(result)]}))
+    )
+    PAGE.write_text(_with_section(PAGE.read_text() if PAGE.exists() else HEAD, result))
+
+
+def _row(result: Result) -> dict[str, Any]:
+    low, high = result.spread
+    spread = [round(low, 3), round(high, 3)]
+    return {"name": result.name, "ratio": round(result.ratio, 3), "against": result.against, "spread": spread}
+
+
+def _other_rows(result: Result) -> list[dict[str, Any]]:
+    held = msgspec.json.decode(NUMBERS.read_bytes())["rows"] if NUMBERS.exists() else []
+    return [row for row in held if row["name"] != result.name]
+
+
+def _with_section(page: str, result: Result) -> str:
+    title = f"## {result.name}\n"
+    when = f"Measured on {datetime.now(UTC):%Y-%m-%d}: {_machine()}."
+    section = f"{title}\n{when}\n\n{result.text}"
+    before, found, rest = page.partition(title)
+    after = re.search(r"^## ", rest, re.MULTILINE)
+    tail = rest[after.start() :] if found and after else ""
+    return f"{before.rstrip()}\n\n{section}" + (f"\n{tail}" if tail else "")
+
+
+def _machine() -> str:
+    """Processor, cores and versions, for whoever compares."""
+    model = re.search(r"model name\s*: (.*)", _read("/proc/cpuinfo"))
+    memory = re.search(r"MemTotal:\s+(\d+)", _read("/proc/meminfo"))
+    gigabytes = f", {int(memory[1]) / 2**20:.0f} GB" if memory else ""
+    name = model[1] if model else platform.machine()
+    return (
+        f"{name}, {os.cpu_count()} cores{gigabytes}, {platform.system()}, Python {platform.python_version()}"
+    )
+
+
+def _read(path: str) -> str:
+    return Path(path).read_text() if Path(path).exists() else ""

@@ -1,0 +1,33 @@
+"""The gateway as it would be without admission: the same process, but every call is granted and none is counted."""
+
+from unittest.mock import patch
+
+from services.api import __main__, app
+from services.api.admission import Admission, Decision
+
+GRANTED = Decision(
+    granted=True,
+    reason="",
+    burst_limit=60_000,
+    burst_remaining=60_000,
+    burst_reset_ms=0,
+    retry_after_ms=0,
+    calls_limit=-1,
+    calls_used=0,
+    documents_limit=-1,
+    documents_used=0,
+    period_start_s=1_772_323_200,
+    period_end_s=1_775_001_600,
+)
+
+
+class Ungated(Admission):
+    """Asks nobody."""
+
+    async def admit(self, account_id: str, generation: int, *, calls: int, documents: int) -> Decision:  # noqa: ARG002
+        return GRANTED
+
+
+if __name__ == "__main__":
+    with patch.object(app, "Admission", Ungated):
+        __main__.main()
