@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from services.metering.billing import select_billing
 from services.metering.counters import Live, publish_limits, read_live
-from services.metering.ledger import Account, Used, select_account, select_used, upsert_account
-from services.metering.limits import Period, check_terms, period_at
+from services.metering.history import Day, days_of, read_days
+from services.metering.ledger import Account, select_account, select_used, upsert_account
+from services.metering.limits import Period, check_terms, period_at, period_named
 from services.metering.stores import redis_clock
 from shared.postgres import Connection
 
@@ -33,6 +36,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     period: Days
     documents: Share
     api_calls: Share
+    history: list[Day] | UnsetType = UNSET
+    """Only when asked for."""
 
 
 async def set_plan(
@@ -60,28 +65,38 @@ async def read_account(connection: Connection, account_id: str) -> Account:
     return await select_account(connection, account_id)
 
 
-async def read_usage(connection: Connection, redis: Redis, account_id: str) -> Usage:
-    """The current period's usage: live from Redis, or the ledger's when Redis has none or is away."""
+async def read_usage(
+    connection: Connection, redis: Redis, account_id: str, *, period: str = "", with_days: bool = False
+) -> Usage:
+    """The current period's usage: live from Redis, or the ledger's when Redis has none or is away.
+
+    ``period`` names another one, whose usage is the ledger's; the limits are always those of now. Raises
+    invalid_parameter.
+    """
     account = await select_account(connection, account_id)
-    period, used = await _read_meter(redis, account_id)
-    if used is None:
-        used = await select_used(connection, account_id, period)
+    terms = await select_billing(connection, account_id)
+    now, live = await _read_meter(redis, account_id)
+    asked = period_named(period, now, terms) if period else period_at(now, terms)
+    used = live.used if live and _is_of(live, asked) else await select_used(connection, account_id, asked)
     return Usage(
         plan=account.plan,
-        period=Days(period.start.date(), period.last_day),
+        period=Days(asked.first_day, asked.last_day),
         documents=Share(used.documents, account.limits.documents),
         api_calls=Share(used.api_calls, account.limits.api_calls),
+        history=await _read_days(connection, account_id, asked, now) if with_days else UNSET,
     )
 
 
-async def _read_meter(redis: Redis, account_id: str) -> tuple[Period, Used | None]:
-    """The period, and its live counters if Redis has them."""
+async def _read_days(connection: Connection, account_id: str, period: Period, now: datetime) -> list[Day]:
+    return await read_days(connection, account_id, days_of(period, now), period.time_zone)
+
+
+async def _read_meter(redis: Redis, account_id: str) -> tuple[datetime, Live | None]:
+    """The meter's time, and the live counters if Redis has them; our own time when it is away."""
     try:
-        now, live = await redis_clock(redis), await read_live(redis, account_id)
+        return await redis_clock(redis), await read_live(redis, account_id)
     except (RedisError, OSError):
-        return period_at(datetime.now(UTC)), None
-    period = period_at(now)
-    return (period, live.used) if live and _is_of(live, period) else (period, None)
+        return datetime.now(UTC), None
 
 
 def _is_of(live: Live, period: Period) -> bool:

@@ -13,12 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from services.metering.limits import bad_parameter
 from shared.errors import Code, Problem
 
 BODY_BYTES_MAX = 256 * 1024
 BODY_READ_S = 10.0
 STATUSES: dict[Code, int] = {
     "invalid_json": 400,
+    "invalid_parameter": 400,
     "unauthorized": 401,
     "not_found": 404,
     "method_not_allowed": 405,
@@ -66,6 +68,18 @@ async def read_json(
         raise Problem("validation_error", f"{field}: {sentence}", {field: sentence}) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem("invalid_json", f"The body is not valid JSON: {error}") from None
+
+
+def read_query(request: Request[Any], allowed: frozenset[str]) -> dict[str, str]:
+    """The query's parameters, each known and given once; raises invalid_parameter."""
+    found: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name not in allowed:
+            raise bad_parameter(name[:100], f"Unknown parameter; known are: {', '.join(sorted(allowed))}")
+        if name in found:
+            raise bad_parameter(name, "Must be given once")
+        found[name] = value
+    return found
 
 
 async def _read_body(request: Request[Any], bytes_max: int) -> bytes:

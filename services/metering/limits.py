@@ -1,8 +1,10 @@
 """The one table of plans, an account's own limits on top of it, and the billing period; all of it pure."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -66,19 +68,84 @@ def limits_of(plan: str, overrides: Overrides) -> Limits:
     return msgspec.structs.replace(PLANS.get(plan, PLANS[DEFAULT_PLAN]), **cells)
 
 
+class Billing(msgspec.Struct, frozen=True):
+    """From ``since`` on, periods begin on this day of the month (1 to 28), at midnight of this IANA time zone."""
+
+    since: datetime
+    anchor_day: int = 1
+    time_zone: str = "UTC"
+
+
+# What a query may ask for; far enough from the ends of time for every zone.
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+_PERIOD = re.compile(r"(\d{4})-(\d\d)(?:-(\d\d))?", re.ASCII)
+BY_DEFAULT: Final = Billing(datetime.min.replace(tzinfo=UTC))
+
+
 class Period(msgspec.Struct, frozen=True):
-    """A billing period from ``start`` up to, and without, ``end``, both UTC."""
+    """A billing period from ``start`` up to, and without, ``end``, both UTC; its days are those of the time zone."""
 
     start: datetime
     end: datetime
+    time_zone: str = "UTC"
+
+    @property
+    def first_day(self) -> date:
+        return self.start.astimezone(ZoneInfo(self.time_zone)).date()
 
     @property
     def last_day(self) -> date:
-        return (self.end - timedelta(days=1)).date()
+        return (self.end - timedelta(microseconds=1)).astimezone(ZoneInfo(self.time_zone)).date()
 
 
-def period_at(now: datetime) -> Period:
-    """The calendar month, in UTC, that ``now`` lies in; ``now`` must know its time zone."""
-    start = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    end = (start + timedelta(days=32)).replace(day=1)
-    return Period(start, end)
+def period_at(now: datetime, terms: Sequence[Billing] = ()) -> Period:
+    """The period that ``now``, which must know its time zone, lies in.
+
+    ``terms`` are the account's, oldest first; before the first, and without any, it is the calendar month in UTC. Where
+    the terms change, one period ends and the next begins, so that every moment lies in exactly one.
+    """
+    begun = [billing for billing in (BY_DEFAULT, *terms) if billing.since <= now]
+    billing, following = begun[-1], terms[len(begun) - 1 :]
+    local = now.astimezone(ZoneInfo(billing.time_zone))
+    month = local.year * 12 + local.month - 1
+    if _month_start(month, billing) > now:
+        month -= 1
+    end = _month_start(month + 1, billing)
+    return Period(
+        max(_month_start(month, billing), billing.since),
+        min(end, following[0].since) if following else end,
+        billing.time_zone,
+    )
+
+
+def period_named(name: str, now: datetime, terms: Sequence[Billing] = ()) -> Period:
+    """The period that begins in a month such as 2026-02, the last such, or that has a day such as 2026-02-14.
+
+    Raises invalid_parameter, also for a period that has not begun by ``now``.
+    """
+    found = _PERIOD.fullmatch(name)
+    try:
+        day = datetime(int(found[1]), int(found[2]), int(found[3] or 28), tzinfo=UTC) if found else None
+    except ValueError:
+        day = None
+    if day is None or not EARLIEST <= day <= LATEST:
+        raise bad_parameter("period", "Must be a month such as 2026-02, or a day such as 2026-02-14")
+    zone = ZoneInfo(period_at(day, terms).time_zone)
+    period = period_at(day.replace(tzinfo=zone), terms)
+    if period.start > now:
+        raise bad_parameter("period", "Has not begun yet")
+    return period
+
+
+def bad_parameter(name: str, sentence: str) -> Problem:
+    return Problem("invalid_parameter", f"The parameter {name} is not valid: {sentence}", {name: sentence})
+
+
+def _month_start(month: int, billing: Billing) -> datetime:
+    """The period's first moment in the month of this number, counted from the year 0.
+
+    Where the clocks leave midnight out, that is the moment at which they do; where they show it twice, the first.
+    """
+    midnight = datetime(month // 12, month % 12 + 1, billing.anchor_day, tzinfo=ZoneInfo(billing.time_zone))
+    return midnight.astimezone(UTC)

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypedDict
 
@@ -15,13 +16,15 @@ from starlette.routing import Route
 
 from services.metering.accounts import read_account, read_usage, set_plan
 from services.metering.admission import Admission, Ask
+from services.metering.billing import select_billing
 from services.metering.dirty import clean_accounts
 from services.metering.entries import Name
 from services.metering.events import EVENTS_MAX, Receipt, read_events, take_events
-from services.metering.http import json_answer, problem_answer, read_json
+from services.metering.history import read_history, read_range
+from services.metering.http import json_answer, problem_answer, read_json, read_query
 from services.metering.ledger import Account, is_migrated
 from services.metering.library import revision_of
-from services.metering.limits import Limits, Overrides
+from services.metering.limits import Limits, Overrides, bad_parameter
 from services.metering.seeding import Seeder
 from services.metering.stores import STORE_ERRORS, Stores
 from shared.errors import Problem
@@ -30,6 +33,8 @@ from shared.postgres import acquired
 ITEMS_MAX = 1000
 # An event with the longest of everything has about 500 bytes.
 EVENTS_BYTES_MAX = 6 * 1024 * 1024
+_PERIOD_QUERY = frozenset({"period", "history"})
+_RANGE_QUERY = frozenset({"from", "to", "granularity"})
 _ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 log = structlog.get_logger(__name__)
@@ -80,9 +85,40 @@ class LimitsAnswer(msgspec.Struct, frozen=True):
 
 
 async def get_usage(request: Request[State]) -> Response:
-    account_id, stores = _account(request), request.state["stores"]
+    """The documented shape, of a period and with its days when they are asked for; or sums over any time."""
+    account_id = _account(request)
+    query = read_query(request, frozenset({*_PERIOD_QUERY, *_RANGE_QUERY}))
+    if query.keys() & _RANGE_QUERY and query.keys() & _PERIOD_QUERY:
+        raise bad_parameter("period", "Not together with from, to or granularity")
+    if query.keys() & _RANGE_QUERY:
+        return await _range_answer(request, account_id, query)
+    if query.get("history", "day") != "day":
+        raise bad_parameter("history", "Must be day")
+    return await _usage_answer(request, account_id, query)
+
+
+async def _usage_answer(request: Request[State], account_id: str, query: dict[str, str]) -> Response:
+    """Counters that are gone or out of date are put right before they are read; without Redis the ledger answers."""
+    stores = request.state["stores"]
+    with suppress(Problem, *STORE_ERRORS):
+        await request.state["admission"].state(account_id)
     async with acquired(stores.pool) as connection:
-        return json_answer(await read_usage(connection, stores.redis, account_id))
+        usage = await read_usage(
+            connection, stores.redis, account_id, period=query.get("period", ""), with_days="history" in query
+        )
+    return json_answer(usage)
+
+
+async def _range_answer(request: Request[State], account_id: str, query: dict[str, str]) -> Response:
+    async with acquired(request.state["stores"].pool) as connection:
+        asked = read_range(
+            query.get("from"),
+            query.get("to"),
+            query.get("granularity", "day"),
+            now=datetime.now(UTC),
+            terms=await select_billing(connection, account_id),
+        )
+        return json_answer(await read_history(connection, account_id, asked))
 
 
 async def post_admit(request: Request[State]) -> Response:
