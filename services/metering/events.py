@@ -5,16 +5,17 @@ its next call is decided on all that the ledger knows.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from services.metering.billing import select_billing_of
 from services.metering.entries import Name
 from services.metering.ledger import UsageRow, add_usage, delete_events, insert_events, upsert_dirty
-from services.metering.limits import period_at
+from services.metering.limits import Billing, period_at
 from shared.postgres import Connection
 
 EVENTS_MAX = 10_000
@@ -84,7 +85,7 @@ async def take_events(connection: Connection, events: Sequence[Event]) -> tuple[
     by_id = {event.id: event for event in reversed(events)}
     async with connection.transaction():
         fresh = [by_id[event_id] for event_id in await insert_events(connection, sorted(by_id))]
-        rows = _rows(fresh)
+        rows = _rows(fresh, await select_billing_of(connection, sorted({event.account for event in fresh})))
         if rows:
             await add_usage(connection, rows)
         dirty = sorted({row.account_id for row in rows if row.metric in LIMITED_METRICS})
@@ -93,17 +94,17 @@ async def take_events(connection: Connection, events: Sequence[Event]) -> tuple[
     return len(fresh), dirty
 
 
-def _rows(events: Sequence[Event]) -> list[UsageRow]:
+def _rows(events: Sequence[Event], terms: Mapping[str, Sequence[Billing]]) -> list[UsageRow]:
     sums: Counter[tuple[str, str, datetime]] = Counter()
     for event in events:
         assert event.time is not None  # noqa: S101 - read_events gives every event its time
-        sums[event.account, event.metric, bucket_of(event.time)] += event.amount
+        sums[event.account, event.metric, bucket_of(event.time, terms[event.account])] += event.amount
     return [UsageRow(*name, amount) for name, amount in sums.items() if amount]
 
 
-def bucket_of(time: datetime) -> datetime:
+def bucket_of(time: datetime, terms: Sequence[Billing] = ()) -> datetime:
     """The start of the ledger's row for this moment: its UTC hour, or its period where that starts later."""
-    start = period_at(time).start
+    start = period_at(time, terms).start
     return max(start, time.astimezone(start.tzinfo).replace(minute=0, second=0, microsecond=0))
 
 

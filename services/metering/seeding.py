@@ -6,10 +6,11 @@ from itertools import islice
 
 from redis.asyncio import Redis
 
+from services.metering.billing import select_billing_of
 from services.metering.counters import Seed, publish_key_generations, read_lives, seed_counters
 from services.metering.handover import BATCH_MAX, handing_over
 from services.metering.ledger import select_accounts, select_used_of
-from services.metering.limits import period_at
+from services.metering.limits import Period, period_at
 from services.metering.stores import Stores, redis_clock
 from shared.messages import METER_SHARDS, meter_shard
 from shared.postgres import Connection, acquired
@@ -83,7 +84,8 @@ async def _seed_when_drained(
     entries until it is seeded, for only the lock's holder seeds.
     """
     async with handing_over(connection, stores.redis, shard) as work:
-        missing = await _without_counters(stores.redis, account_ids)
+        periods = await _periods(connection, stores.redis, account_ids)
+        missing = await _without_counters(stores.redis, periods)
         if not missing:
             return True
         if await work.take() == BATCH_MAX:
@@ -92,19 +94,24 @@ async def _seed_when_drained(
     return True
 
 
-async def _without_counters(redis: Redis, account_ids: Sequence[str]) -> list[str]:
-    start_s = int(period_at(await redis_clock(redis)).start.timestamp())
-    lives = await read_lives(redis, account_ids)
+async def _without_counters(redis: Redis, periods: Mapping[str, Period]) -> list[str]:
+    lives = await read_lives(redis, list(periods))
     return [
         account_id
-        for account_id, live in zip(account_ids, lives, strict=True)
-        if live is None or live.period_start_s < start_s
+        for (account_id, period), live in zip(periods.items(), lives, strict=True)
+        if live is None or live.period_start_s < int(period.start.timestamp())
     ]
 
 
-async def _seeds(connection: Connection, redis: Redis, account_ids: Sequence[str]) -> list[Seed]:
+async def _periods(connection: Connection, redis: Redis, account_ids: Sequence[str]) -> dict[str, Period]:
+    """The period that runs, by Redis's clock and each account's billing terms."""
     now = await redis_clock(redis)
-    periods = {account_id: period_at(now) for account_id in account_ids}
+    terms = await select_billing_of(connection, account_ids)
+    return {account_id: period_at(now, terms[account_id]) for account_id in account_ids}
+
+
+async def _seeds(connection: Connection, redis: Redis, account_ids: Sequence[str]) -> list[Seed]:
+    periods = await _periods(connection, redis, account_ids)
     accounts = await select_accounts(connection, account_ids)
     used = await select_used_of(connection, periods)
     return [Seed(name, accounts[name], periods[name], used[name]) for name in account_ids]

@@ -23,7 +23,7 @@ from services.metering.events import (
 )
 from services.metering.ledger import select_dirty
 from services.metering.library import read_library
-from services.metering.limits import period_at
+from services.metering.limits import Billing, period_at
 from services.metering.seeding import seed_account
 from services.metering.stores import Stores
 from tests.services.metering.conftest import ACCOUNT, Producer, eventually
@@ -174,6 +174,19 @@ def test_a_moment_belongs_to_its_utc_hour(time: str, bucket: str) -> None:
     moment = datetime.fromisoformat(time)
     assert bucket_of(moment) == datetime.fromisoformat(bucket)
     assert period_at(moment).start <= bucket_of(moment) <= moment
+
+
+@pytest.mark.parametrize(
+    ("time", "bucket"),
+    [
+        ("2026-03-14T18:29:59Z", "2026-03-14T18:00:00Z"),
+        ("2026-03-14T18:30:00Z", "2026-03-14T18:30:00Z"),
+        ("2026-03-14T19:00:00Z", "2026-03-14T19:00:00Z"),
+    ],
+)
+def test_the_hour_in_which_a_period_begins_is_cut_there(time: str, bucket: str) -> None:
+    terms = [Billing(datetime(1980, 1, 1, tzinfo=UTC), 15, "Asia/Kolkata")]
+    assert bucket_of(datetime.fromisoformat(time), terms) == datetime.fromisoformat(bucket)
 
 
 WHOLE: dict[str, Any] = {"id": "x", "account": ACCOUNT, "metric": "pages", "amount": 1}
