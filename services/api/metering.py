@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx2
 
@@ -15,9 +16,15 @@ class Metering:
     def __init__(self, http: httpx2.AsyncClient) -> None:
         self._http = http
 
-    async def usage(self, account_id: str) -> dict[str, Any]:
-        """The documented shape of `/v1/usage`; raises unavailable."""
-        answer = await self._call("GET", f"/internal/v1/usage/{account_id}")
+    async def usage(self, account_id: str, *, period: str | None, with_days: bool) -> dict[str, Any]:
+        """The documented shape of `/v1/usage`, perhaps of another period; raises unavailable, or invalid_parameter."""
+        query = {"period": period, "history": "day" if with_days else None}
+        given = urlencode({name: value for name, value in query.items() if value is not None})
+        answer = await self._send("GET", f"/internal/v1/usage/{account_id}" + (f"?{given}" if given else ""))
+        if answer.status_code == HTTPStatus.BAD_REQUEST:
+            refused = answer.json()
+            raise Problem("invalid_parameter", refused["message"], refused["details"])
+        _succeeded(answer)
         return answer.json()
 
     async def seed(self, accounts: Mapping[str, int | None]) -> None:

@@ -66,7 +66,12 @@ async def read_account(connection: Connection, account_id: str) -> Account:
 
 
 async def read_usage(
-    connection: Connection, redis: Redis, account_id: str, *, period: str = "", with_days: bool = False
+    connection: Connection,
+    redis: Redis,
+    account_id: str,
+    *,
+    period: str | None = None,
+    with_days: bool = False,
 ) -> Usage:
     """The current period's usage: live from Redis, or the ledger's when Redis has none or is away.
 
@@ -76,7 +81,7 @@ async def read_usage(
     account = await select_account(connection, account_id)
     terms = await select_billing(connection, account_id)
     now, live = await _read_meter(redis, account_id)
-    asked = period_named(period, now, terms) if period else period_at(now, terms)
+    asked = period_at(now, terms) if period is None else period_named(period, now, terms)
     used = live.used if live and _is_of(live, asked) else await select_used(connection, account_id, asked)
     return Usage(
         plan=account.plan,

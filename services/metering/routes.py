@@ -104,7 +104,7 @@ async def _usage_answer(request: Request[State], account_id: str, query: dict[st
         await request.state["admission"].state(account_id)
     async with acquired(stores.pool) as connection:
         usage = await read_usage(
-            connection, stores.redis, account_id, period=query.get("period", ""), with_days="history" in query
+            connection, stores.redis, account_id, period=query.get("period"), with_days="history" in query
         )
     return json_answer(usage)
 

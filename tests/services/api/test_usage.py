@@ -4,6 +4,7 @@ import re
 from calendar import monthrange
 from collections.abc import Callable
 from datetime import UTC, datetime
+from time import monotonic, sleep
 
 import pytest
 from account import Account, caller, made, refused
@@ -85,3 +86,62 @@ def test_a_create_that_comes_to_nothing_gives_its_document_back(account: Account
     assert (documents, calls) == (0, 6)  # one client was made, and one answer was a replay
     made(account.post())
     assert used(account)[0] == 1
+
+
+def this_month() -> str:
+    return datetime.now(UTC).strftime("%Y-%m")
+
+
+def test_history_has_a_day_for_each_that_has_begun(account: Account) -> None:
+    for _ in range(3):
+        account.document()
+    account.http.delete(f"/v1/documents/{account.document()['id']}")
+    plain = account.usage()
+    deadline = monotonic() + 10
+    while True:
+        told = account.http.get("/v1/usage", params={"granularity": "day"}).json()
+        if told["history"][-1]["documents"] == 4 or monotonic() > deadline:
+            break
+        sleep(0.1)
+    history = told.pop("history")
+    assert told.keys() == plain.keys()
+    assert told["period"] == plain["period"]
+    today = datetime.now(UTC).date()
+    assert [day["date"] for day in history] == [
+        today.replace(day=number).isoformat() for number in range(1, today.day + 1)
+    ]
+    assert sum(day["documents"] for day in history) == told["documents"]["used"] == 4
+    assert history[-1]["api_calls"] >= plain["api_calls"]["used"]
+
+
+def test_a_period_may_be_named_alone_and_with_its_days(account: Account) -> None:
+    current = account.usage()
+    named = account.http.get("/v1/usage", params={"period": this_month()}).json()
+    assert named == {**current, "api_calls": {"used": current["api_calls"]["used"] + 1, "limit": None}}
+    past = account.http.get("/v1/usage", params={"period": "2024-02"}).json()
+    assert past == {
+        "plan": "enterprise",
+        "period": {"start": "2024-02-01", "end": "2024-02-29"},
+        "documents": {"used": 0, "limit": None},
+        "api_calls": {"used": 0, "limit": None},
+    }
+    days = account.http.get("/v1/usage", params={"period": "2024-02", "granularity": "day"}).json()["history"]
+    assert days == [{"date": f"2024-02-{day:02}", "documents": 0, "api_calls": 0} for day in range(1, 30)]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("period=2024-13", "period"), ("period=", "period"), ("period=2199-01", "period"), ("period=x%00y", "period"),
+        ("period=1999-12", "period"), ("period=2024-02%26history%3Dday", "period"), ("granularity=hour", "granularity"),
+        ("granularity=", "granularity"), ("period=2024-01&period=2024-02", "period"), ("from=2024-01-01", "from"),
+    ],
+)  # fmt: skip
+def test_a_bad_parameter_is_told(account: Account, query: str, field: str) -> None:
+    details = refused(account.http.get(f"/v1/usage?{query}"), 400, "invalid_parameter")
+    assert list(details) == [field]
+
+
+def test_history_needs_the_scope_of_usage(account: Account) -> None:
+    with caller(account.product, account.product.key(account.id, "--scopes", "documents:read")) as http:
+        refused(http.get("/v1/usage?granularity=day"), 403, "forbidden")
