@@ -9,6 +9,7 @@ import msgspec
 from load import Caller
 
 from deploy.local.store import free_port
+from tests.bench.quiet import quiet
 from tests.bench.results import Result
 from tests.bench.ticks import RoundTrips, count_round_trips
 from tests.bench.wrk import CONNECTIONS, calls_per_s
@@ -64,6 +65,7 @@ async def _pairs(gated: str, ungated: str, caller: Caller) -> list[Pair]:
     gc.collect()
     pairs: list[Pair] = []
     for number in range(PAIRS):
+        await quiet()
         turns = (gated, ungated) if number % 2 else (ungated, gated)
         found = {gateway: await calls_per_s(gateway, caller, seconds=SLICE_S) for gateway in turns}
         pairs.append(Pair(found[gated], found[ungated]))
