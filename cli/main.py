@@ -1,4 +1,4 @@
-"""`invouno`, the operator's command: accounts, keys, plans, migrations and usage, straight on the stores.
+"""`invouno`, the operator's command: accounts, keys, plans, tokens, migrations and usage, straight on the stores.
 
 Exit codes: 0 done; 1 refused (the message says why); 2 wrong usage; 3 a store cannot be reached.
 """
@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 from redis.exceptions import RedisError
 
-from cli import accounts, keys, migrations, usage
+from cli import accounts, keys, migrations, tokens, usage
 from cli.migrate import MigrationError
 from cli.output import show
 from cli.stores import Stores
@@ -46,12 +46,12 @@ def main(arguments: Sequence[str]) -> int:
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="invouno",
-        description="Run InvoUno: accounts, keys, plans, migrations and usage.",
+        description="Run InvoUno: accounts, keys, plans, tokens, migrations and usage.",
         epilog="Reads DATABASE_URL and METER_REDIS_URL (or REDIS_URL) from the environment. "
         "Exit codes: 0 done, 1 refused, 2 wrong usage, 3 a store cannot be reached.",
     )
     nouns = parser.add_subparsers(metavar="command", required=True)
-    for command in (accounts, keys, migrations, usage):
+    for command in (accounts, keys, tokens, migrations, usage):
         command.add_to(nouns)
     return parser
 

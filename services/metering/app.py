@@ -10,9 +10,9 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from services.metering.admission import Admission
+from services.metering.auth import ServiceAuth
 from services.metering.consumer import in_background
 from services.metering.http import (
-    ServiceAuth,
     answer_defect,
     answer_http_error,
     answer_outage,

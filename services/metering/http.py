@@ -1,17 +1,14 @@
-"""Bytes in, bytes out: bounded bodies, JSON answers, errors as the public API words them, and the service token."""
+"""Bytes in, bytes out: bounded bodies, JSON answers, and errors as the public API words them."""
 
 import asyncio
-import hmac
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 import msgspec
 import structlog
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.metering.limits import bad_parameter
 from shared.errors import Code, Problem
@@ -32,22 +29,6 @@ STATUSES: dict[Code, int] = {
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
-
-
-class ServiceAuth:
-    """Lets a request pass only with the service token as its bearer token."""
-
-    def __init__(self, app: ASGIApp, *, token: str) -> None:
-        self._app = app
-        self._expected = f"Bearer {token}".encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        given = Headers(scope=scope).get("authorization", "").strip().encode("latin-1")
-        if not hmac.compare_digest(given, self._expected):
-            problem = Problem("unauthorized", "Send the service token as Authorization: Bearer <token>")
-            await problem_answer(problem)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
 
 
 async def read_json(

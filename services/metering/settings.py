@@ -13,7 +13,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str
     """PostgreSQL, with the schema `metering` migrated."""
     service_token: str
-    """What callers of /internal/v1 show as their bearer token."""
+    """What callers of /internal/v1 show as their bearer token, beside those that `invouno tokens create` makes."""
     redis_url: str = ""
     """One Redis or Valkey for queue and meter, where these are not given of their own."""
     meter_redis_url: str = ""

@@ -17,14 +17,14 @@ from tests.cli.test_accounts import created
 NOBODY = "127.0.0.1:1"
 
 
-NOUNS = ("accounts", "keys", "migrate", "usage")
+NOUNS = ("accounts", "keys", "tokens", "migrate", "usage")
 VERBS = (
     "accounts create", "accounts list", "accounts show", "accounts set-plan", "keys create", "keys list", "keys revoke",
-    "migrate", "usage",
+    "tokens create", "tokens list", "tokens revoke", "migrate", "usage",
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("command", ["", "accounts", "keys", *VERBS])
+@pytest.mark.parametrize("command", ["", "accounts", "keys", "tokens", *VERBS])
 def test_help_is_everywhere(anywhere: Invouno, command: str) -> None:
     outcome = anywhere(*command.split(), "--help")
     assert (outcome.code, outcome.err) == (0, "")
