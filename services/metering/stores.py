@@ -12,7 +12,14 @@ from redis.exceptions import RedisError
 from shared.postgres import Pool
 
 # What passes by itself once a store is back, reachable, or migrated.
-STORE_ERRORS = (RedisError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+STORE_ERRORS = (
+    RedisError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that died between two states
+    OSError,
+    TimeoutError,
+)
 
 log = structlog.get_logger(__name__)
 
