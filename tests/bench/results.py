@@ -36,7 +36,12 @@ def publish(result: Result) -> None:
     NUMBERS.write_bytes(
         msgspec.json.format(msgspec.json.encode({"rows": [*_other_rows(result), _row(result)]}))
     )
-    PAGE.write_text(_with_section(PAGE.read_text() if PAGE.exists() else HEAD, result))
+    publish_text(result.name, result.text)
+
+
+def publish_text(name: str, text: str) -> None:
+    """Put the words in the place of an earlier run's."""
+    PAGE.write_text(_with_section(PAGE.read_text() if PAGE.exists() else HEAD, name, text))
 
 
 def _row(result: Result) -> dict[str, Any]:
@@ -50,10 +55,10 @@ def _other_rows(result: Result) -> list[dict[str, Any]]:
     return [row for row in held if row["name"] != result.name]
 
 
-def _with_section(page: str, result: Result) -> str:
-    title = f"## {result.name}\n"
+def _with_section(page: str, name: str, text: str) -> str:
+    title = f"## {name}\n"
     when = f"Measured on {datetime.now(UTC):%Y-%m-%d}: {_machine()}."
-    section = f"{title}\n{when}\n\n{result.text}"
+    section = f"{title}\n{when}\n\n{text}"
     before, found, rest = page.partition(title)
     after = re.search(r"^## ", rest, re.MULTILINE)
     tail = rest[after.start() :] if found and after else ""
