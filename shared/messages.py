@@ -92,5 +92,9 @@ def meter_producer(shard: int, producer: str) -> str:
     return f"{{m{shard}}}:producer:{producer}"
 
 
+def meter_reserved(shard: int) -> str:
+    return f"{{m{shard}}}:reserved"
+
+
 def meter_account(account_id: str) -> str:
     return f"{{m{meter_shard(account_id)}}}:account:{account_id}"

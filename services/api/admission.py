@@ -29,6 +29,9 @@ DECIDED, SEED_NEEDED = 0, 1
 REASONS = ("", "burst", "api_calls", "documents")
 ATTEMPTS_MAX = 3
 ITEMS_MAX = 1_000  # of one call of the function
+SETTLE_WITHIN_S = 0.5
+NO_KEY = -1
+_RESERVED = 10  # absent where the function library knows of no reservations
 _NO_FUNCTION = [SEED_NEEDED, 0, 0] + [0] * 10
 
 
@@ -58,12 +61,15 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     documents_used: int
     period_start_s: int
     period_end_s: int
+    reserved: bool = False
+    """Whether the meter keeps a reservation, which is to be settled or released by its name."""
 
 
 class Question(msgspec.Struct, frozen=True):
     """Requests that ask alike are asked together; ``calls`` and ``documents`` are what each of them costs.
 
-    ``period_start_s`` is the period that documents are given back to; 0 is the current one.
+    ``period_start_s`` is the period that documents are given back to; 0 is the current one. ``reservation`` is the id
+    of the one document that is asked about, so that no two are ever asked together.
     """
 
     account_id: str
@@ -71,6 +77,7 @@ class Question(msgspec.Struct, frozen=True):
     calls: int
     documents: int
     period_start_s: int = 0
+    reservation: str = ""
 
 
 Waiting = dict[Question, list["asyncio.Future[Sequence[int]]"]]
@@ -84,17 +91,31 @@ class Admission:
         self._sequences = [0] * METER_SHARDS
         self._waiting: Waiting = {}
         self._flight: asyncio.Task[None] | None = None
+        self._later: asyncio.TimerHandle | None = None
 
-    async def admit(self, account_id: str, generation: int, *, calls: int, documents: int) -> Decision:
-        """Decide and count; raises StaleGenerationError, or unavailable when the meter cannot be asked."""
-        status, *rest = await self._ask(Question(account_id, generation, calls, documents))
+    async def admit(
+        self, account_id: str, generation: int, *, calls: int, documents: int, reservation: str = ""
+    ) -> Decision:
+        """Decide and count; raises StaleGenerationError, or unavailable when the meter cannot be asked.
+
+        ``reservation`` is the id of the one document that is asked for, to be settled or released afterwards.
+        """
+        question = Question(account_id, generation, calls, documents, reservation=reservation)
+        status, *rest = await self._ask(question)
         if status == DECIDED:
             return _decision(rest)
         raise StaleGenerationError(unseeded=status == SEED_NEEDED)
 
-    async def release(self, account_id: str, generation: int, documents: int, *, period_start_s: int) -> None:
-        """Give back documents that were admitted in that period and then not created."""
-        question = Question(account_id, generation, 0, -documents, period_start_s)
+    def settle(self, account_id: str, reservation: str, *, period_start_s: int) -> None:
+        """Say that the document is there, with the next batch or soon; what gets lost is settled by the sweep."""
+        question = Question(account_id, NO_KEY, 0, 0, period_start_s, reservation)
+        self._waiting.setdefault(question, [])
+        if self._flight is None and self._later is None:
+            self._later = asyncio.get_running_loop().call_later(SETTLE_WITHIN_S, self._take_off)
+
+    async def release(self, account_id: str, *, period_start_s: int, reservation: str = "") -> None:
+        """Give back the document that was admitted in that period and then not created."""
+        question = Question(account_id, NO_KEY, 0, -1, period_start_s, reservation)
         for _ in range(ATTEMPTS_MAX):
             status, *_rest = await self._ask(question)
             if status == DECIDED:
@@ -102,15 +123,27 @@ class Admission:
             await self.seed(account_id, None)
         raise _unavailable()
 
+    async def finish(self) -> None:
+        """Send what waits, before the process ends."""
+        self._take_off()
+        if self._flight is not None:
+            await self._flight
+
     async def ping(self) -> None:
         await self._redis.ping()
 
     def _ask(self, question: Question) -> "asyncio.Future[Sequence[int]]":
         future: asyncio.Future[Sequence[int]] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(question, []).append(future)
-        if self._flight is None:
-            self._flight = asyncio.create_task(self._fly())
+        self._take_off()
         return future
+
+    def _take_off(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        if self._flight is None and self._waiting:
+            self._flight = asyncio.create_task(self._fly())
 
     async def _fly(self) -> None:
         """Send what waits, and then what came to wait meanwhile, until nothing does."""
@@ -137,15 +170,10 @@ class Admission:
         self._sequences[shard] += 1
         keys = [meter_stream(shard), meter_producer(shard, self._producer)]
         arguments: list[Any] = [self._producer, self._sequences[shard]]
+        reserving = any(question.reservation for question in questions)
         for question in questions:
             keys.append(meter_account(question.account_id))
-            arguments += (
-                question.generation,
-                len(batch[question]),
-                question.calls,
-                question.documents,
-                question.period_start_s,
-            )
+            arguments += _item(question, len(batch[question]), reserving=reserving)
         return [ADMIT_FUNCTION, len(keys), *keys, *arguments]
 
     async def _replies(self, commands: list[list[Any]]) -> tuple[list[Any], bool]:
@@ -166,6 +194,14 @@ class Admission:
         for command in commands:
             pipeline.fcall(*command)
         return await pipeline.execute(raise_on_error=False)
+
+
+def _item(question: Question, count: int, *, reserving: bool) -> list[Any]:
+    """A question as the function reads it; all of a call's are of one width."""
+    numbers = [question.generation, count, question.calls, question.documents, question.period_start_s]
+    if question.reservation:
+        numbers[1] = 1
+    return [*numbers, question.reservation] if reserving else numbers
 
 
 def _items(reply: Any, count: int) -> list[Any]:
@@ -210,6 +246,7 @@ def _decision(reply: list[int]) -> Decision:
         documents_used=state[7],
         period_start_s=state[8],
         period_end_s=state[9],
+        reserved=len(state) > _RESERVED and state[_RESERVED] == 1,
     )
 
 

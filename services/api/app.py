@@ -22,6 +22,7 @@ from services.api.http import request_id, send_answer
 from services.api.metering import open_metering
 from services.api.pdf import Pdfs
 from services.api.problems import problem_answer
+from services.api.reservations import sweep_reservations
 from services.api.routes import clients, documents, health, pdfs, templates, usage
 from services.api.seeding import Seeding
 from services.api.settings import Settings
@@ -74,18 +75,21 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
     queue = open_queue(settings.queue_url)
     metering = open_metering(settings.metering_url, settings.service_token)
     rendered = Pdfs(queue, open_store(settings.object_store_url), wait_s=settings.pdf_wait_s)
-    background = [asyncio.create_task(rendered.listen()), asyncio.create_task(expire_idempotency(pool))]
+    admission = Admission(meter, Seeding(metering.seed).seed)
+    sweep = sweep_reservations(pool, meter, admission, kept_s=settings.reservation_kept_s)
+    background = [asyncio.create_task(work) for work in (rendered.listen(), expire_idempotency(pool), sweep)]
     try:
         yield State(
             pool=pool,
             keys=Keys(pool),
-            admission=Admission(meter, Seeding(metering.seed).seed),
+            admission=admission,
             metering=metering,
             pdfs=rendered,
             documents=Documents(tuple(template.id for template in TEMPLATES)),
         )
     finally:
         await stop_tasks(background)
+        await admission.finish()
         await metering.aclose()
         await queue.aclose()
         await meter.aclose()

@@ -30,7 +30,11 @@ class State(TypedDict):
 
 
 class Call:
-    """One request at its handler; ``afterwards`` is done once its transaction has committed."""
+    """One request at its handler; ``afterwards`` is done once its transaction has committed.
+
+    ``reservation`` is the id that a created document is to have; from ``may_exist`` on, only the database knows
+    whether it was created.
+    """
 
     def __init__(self, scope: Scope, principal: Principal, body: bytes) -> None:
         self.scope = scope
@@ -41,6 +45,8 @@ class Call:
         self.now = datetime.now(UTC)
         self.afterwards: list[Callable[[], Awaitable[None]]] = []
         self.held: Connection | None = None
+        self.reservation = ""
+        self.may_exist = False
 
     @property
     def today(self) -> date:

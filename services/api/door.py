@@ -24,6 +24,7 @@ from services.api.http import (
 from services.api.idempotency import answer_once, idempotency_key
 from services.api.limits import limit_headers, refusal
 from services.api.problems import internal_error, problem_answer, service_unavailable, status_of
+from services.api.store.ids import new_id
 from services.api.store.keys import Principal
 from shared.errors import Problem
 from shared.postgres import Connection
@@ -42,6 +43,14 @@ _PASSING = (
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
     asyncpg.UndefinedTableError,
+    asyncpg.UndefinedFunctionError,
+)
+# What a transaction surely ends with undone; after any other error it may have been committed.
+_UNDONE = (
+    Problem,
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.TransactionRollbackError,
 )
 
 log = structlog.get_logger()
@@ -118,13 +127,12 @@ class Visit:
         body = await read_body(scope, receive) if scope["method"] in _BODY_METHODS else b""
         call = Call(scope, self._principal, body)
         key = idempotency_key(call)
-        succeeded = False
         try:
             answer = await (answer_once(call, key, self._admitted) if key else self._admitted(call))
-            succeeded = answer.status < HTTPStatus.BAD_REQUEST
-        finally:
-            if not succeeded:
-                await self._release()
+        except BaseException as error:
+            await self._failed(call, error)
+            raise
+        await self._ended(call, answer)
         for act in call.afterwards:
             await _attempt(act)
         return answer
@@ -145,15 +153,19 @@ class Visit:
         return limit_headers(decision)
 
     async def _admitted(self, call: Call) -> Answer:
+        documents = self._operation.documents
+        call.reservation = new_id("doc") if documents else ""
         decision = self._decision = await self._ask(
-            calls=1, documents=self._operation.documents, connection=call.held
+            calls=1, documents=documents, reservation=call.reservation, connection=call.held
         )
         if not decision.granted:
             raise refusal(decision)
         call.principal = self._principal
         return await self._operation.handler(call)
 
-    async def _ask(self, *, calls: int, documents: int, connection: Connection | None = None) -> Decision:
+    async def _ask(
+        self, *, calls: int, documents: int, reservation: str = "", connection: Connection | None = None
+    ) -> Decision:
         """Ask the meter, with a fresh key record when the one at hand has been overtaken by a revocation.
 
         ``connection`` is the one that the request holds: waiting for a second could wait for ever.
@@ -163,7 +175,11 @@ class Visit:
             who = self._principal
             try:
                 return await self._state["admission"].admit(
-                    who.account_id, who.generation, calls=calls, documents=documents
+                    who.account_id,
+                    who.generation,
+                    calls=calls,
+                    documents=documents,
+                    reservation=reservation,
                 )
             except StaleGenerationError as stale:
                 who = self._principal = await self._state["keys"].reloaded(self._key, connection)
@@ -171,13 +187,32 @@ class Visit:
                     await self._state["admission"].seed(who.account_id, who.generation)
         raise service_unavailable()
 
-    async def _release(self) -> None:
-        decision, documents = self._decision, self._operation.documents
-        if documents and decision is not None and decision.granted:
-            who = self._principal
-            await self._state["admission"].release(
-                who.account_id, who.generation, documents, period_start_s=decision.period_start_s
+    async def _ended(self, call: Call, answer: Answer) -> None:
+        """Settle a create that succeeded, or give back what a stored refusal had reserved."""
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            await self._release(call)
+        elif self._decision is not None and self._decision.reserved:
+            self._state["admission"].settle(
+                self._principal.account_id, call.reservation, period_start_s=self._decision.period_start_s
             )
+
+    async def _failed(self, call: Call, error: BaseException) -> None:
+        """Give back what is known to have come to nothing; whether anything else did, the sweep finds out."""
+        reserved = self._decision is not None and self._decision.reserved
+        if isinstance(error, _UNDONE) or not (reserved and call.may_exist):
+            await self._release(call)
+
+    async def _release(self, call: Call) -> None:
+        decision = self._decision
+        if not self._operation.documents or decision is None or not decision.granted:
+            return
+        reservation = call.reservation if decision.reserved else ""
+        try:
+            await self._state["admission"].release(
+                self._principal.account_id, period_start_s=decision.period_start_s, reservation=reservation
+            )
+        except Problem as problem:
+            log.warning("release_postponed", document=call.reservation, cause=str(problem.__cause__))
 
     def _require_scope(self) -> None:
         needed = self._operation.scope

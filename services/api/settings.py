@@ -32,6 +32,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Connections to PostgreSQL that one gateway process may hold."""
     pdf_wait_s: Annotated[float, Meta(gt=0)] = 40.0
     """How long a caller waits for a PDF before it is told render_timeout, in seconds."""
+    reservation_kept_s: Annotated[float, Meta(gt=0)] = 30.0
+    """How long a create may take before it is asked after, and given up if it came to nothing, in seconds."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
 

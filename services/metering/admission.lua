@@ -1,5 +1,5 @@
 #!lua name=invouno_meter_v1
--- revision 5
+-- revision 6
 --
 -- Admission and counting in one atomic step. This head is the wire contract of `invouno_admit_v1`, which every gateway
 -- calls; the other functions are called by metering alone. A change that an older caller could notice is a new function
@@ -11,17 +11,22 @@
 --         3...  {mS}:account:<account id>    one per item; the same account may stand several times
 --   ARGV  1     producer    a name that no other process and no earlier start of this one has
 --         2     seq         grows with every call of the producer on this shard; one call at a time
---         then per item, all integers, 4 or 5 each (the same for all items of a call):
+--         then per item 4, 5 or 6 each (the same for all items of a call), all integers but the last:
 --               generation  of the key's record that the caller holds; -1 when no key is involved
 --               n           identical requests that wait; 0 only asks for the state
 --               calls       that each request costs, in the quota and in the burst
 --               documents   that each request costs; below 0 gives reserved ones back (calls must be 0 then)
 --               period      optional, for giving back: period_start_s of the reservation's reply, so that documents of
 --                           a period that is over leave that one's ledger and not the current one; 0: the current one
+--               reservation optional, '' for none, else the name of the one document that the item is about; n is 1:
+--                           (generation, 1, calls, 1, 0, name) reserves: counted now, and to be settled or released
+--                           (-1, 1, 0, 0, period, name) settles: the document is there; counts nothing
+--                           (generation, 1, 0, -1, period, name) releases: gives back, if it was neither before
 --   A read is (generation, n, 1, 0), a create (generation, n, 1, 1), a release (generation, n, 0, -1, period).
---   At most 1,000 items; n, calls and |documents| up to 1,000,000; producers and accounts are 1 to 64 of [A-Za-z0-9_-].
+--   At most 1,000 items; n, calls and |documents| up to 1,000,000; producers, accounts and reservations are 1 to 64 of
+--   [A-Za-z0-9_-].
 --
--- Reply: one array of 13 integers per item:
+-- Reply: one array of 13 integers per item, 14 for one with a reservation:
 --    1 status        0 decided; 1 seed: no counters for the current period that this instance of the library vouches
 --                    for (or, with a key, no generation): reload the key's record, have metering seed the account with
 --                    its generation and ask again; 2 stale: the key's record is older than the account's, reload it
@@ -36,6 +41,12 @@
 --    7 retry_after_ms   0 unless refused; after it, and not before, one request like these would pass
 --    8 calls_limit -1 unlimited    9 calls_used    10 documents_limit -1 unlimited    11 documents_used
 --   12 period_start_s  13 period_end_s   Unix seconds, the end exclusive
+--   14 held            1 when the reservation was made, or was there to be settled or released, else 0. Libraries that
+--                      know of no reservations ignore them and answer 13 integers: what was granted is then given back
+--                      by a release without a name.
+--
+-- {mS}:reserved is a sorted set of what is neither settled nor released: "<account id> <period_start_s> <name>" by
+-- milliseconds.
 --
 -- A call that is repeated with the same seq gets the first one's reply and counts nothing, whatever else it carries: so a
 -- lost reply is answered by sending the same call again. Errors count nothing either; their first words:
@@ -102,6 +113,13 @@ local function interval_us(burst)
   return math.ceil(MINUTE_US / burst)
 end
 
+local function is_reservation(item)
+  local reserves = item.documents == 1 and item.period == 0
+  local settles = item.documents == 0 and item.calls == 0 and item.period > 0
+  local releases = item.documents == -1 and item.period > 0
+  return item.n == 1 and is_name(item.reservation) and (reserves or settles or releases)
+end
+
 local function parse_item(key, prefix, argv, at, width)
   local item = {
     key = key,
@@ -111,10 +129,12 @@ local function parse_item(key, prefix, argv, at, width)
     calls = integer(argv[at + 2], 0, AMOUNT_MAX),
     documents = integer(argv[at + 3], -AMOUNT_MAX, AMOUNT_MAX),
     period = integer(width > 4 and argv[at + 4] or '0', 0, INTEGER_MAX),
+    reservation = width > 5 and argv[at + 5] ~= '' and argv[at + 5] or nil,
   }
   local whole = item.generation and item.n and item.calls and item.documents and item.period
   local named = string.sub(key, 1, #prefix) == prefix and is_name(item.id)
-  if whole and named and (item.documents >= 0 or item.calls == 0) then
+  local counts = whole and (item.documents >= 0 or item.calls == 0)
+  if counts and named and (not item.reservation or is_reservation(item)) then
     return item
   end
 end
@@ -276,7 +296,24 @@ local function undecided(status)
   return { status, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 end
 
+local function reserve(book, account, item)
+  local member = table.concat({ item.id, digits(account.start), item.reservation }, ' ')
+  redis.call('ZADD', book.reserved, math.floor(account.now / 1000), member)
+  item.held = 1
+end
+
+-- Whether the reservation was still there to be settled or released.
+local function unreserve(book, item)
+  local member = table.concat({ item.id, digits(item.period), item.reservation }, ' ')
+  item.held = redis.call('ZREM', book.reserved, member)
+  return item.held == 1
+end
+
 local function admit_item(book, account, item)
+  if item.reservation and item.documents == 0 then
+    unreserve(book, item)
+    return undecided(DECIDED)
+  end
   if item.generation > account.gen then
     account.gen = item.generation
     account.changed = true
@@ -289,12 +326,18 @@ local function admit_item(book, account, item)
   if item.generation ~= -1 and item.documents >= 0 and not account.known then
     return undecided(SEED)
   end
+  if item.reservation and item.documents < 0 and not unreserve(book, item) then
+    return state(account, DECIDED, 0, NO_REASON, 0)
+  end
   if item.documents < 0 and item.period > 0 and item.period < account.start then
     note(book, item, item.period, 'documents', item.n * item.documents)
     return state(account, DECIDED, item.n, NO_REASON, 0)
   end
   local granted, reason = decide(account, item)
   count(book, account, item, granted)
+  if item.reservation and item.documents > 0 and granted > 0 then
+    reserve(book, account, item)
+  end
   return state(account, DECIDED, granted, reason, retry_after_us(account, item, reason))
 end
 
@@ -313,11 +356,12 @@ end
 
 local function admit_items(keys, items, producer, seq)
   local time_us = redis_time_us()
-  local book = { rows = {}, by_name = {} }
+  local book = { rows = {}, by_name = {}, reserved = string.gsub(keys[1], ':stream$', ':reserved') }
   local accounts, reply = {}, {}
   for i, item in ipairs(items) do
     accounts[item.key] = accounts[item.key] or load_account(item.key, time_us)
     reply[i] = admit_item(book, accounts[item.key], item)
+    reply[i][14] = item.reservation and (item.held or 0)
   end
   record(keys, producer, seq, time_us, book)
   for _, account in pairs(accounts) do

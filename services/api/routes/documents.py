@@ -22,7 +22,7 @@ from services.api.routes.lists import WINDOW_PARAMETERS, choice, list_body, read
 from services.api.routes.shapes import content_of, document_body, row_of
 from services.api.store import clients, documents, numbers
 from services.api.store.documents import DocumentFilter, DocumentRow
-from services.api.store.ids import is_id, new_id
+from services.api.store.ids import is_id
 from shared.errors import Problem
 from shared.postgres import Connection
 
@@ -35,13 +35,14 @@ async def create_document(call: Call) -> Answer:
     async with opened as connection:
         row = row_of(
             content,
-            document_id=new_id("doc"),
+            document_id=call.reservation,
             status=status,
             number=await _number(connection, call, content, status),
             client="",
             created_at=call.now,
             updated_at=call.now,
         )
+        call.may_exist = True
         client = await documents.insert_document(connection, call.account_id, row)
         if client is None:
             raise validation_error(NO_SUCH_CLIENT)

@@ -46,7 +46,10 @@ class DocumentFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def insert_document(connection: Connection, account_id: str, row: DocumentRow) -> str | None:
-    """Write the document with its client's profile, which is returned; None, and nothing written, without a client."""
+    """Write the document with its client's profile, which is returned; None, and nothing written, without a client.
+
+    Raises SerializationError for a document whose reservation was given back meanwhile.
+    """
     return await connection.fetchval(
         """
         insert into api.documents (
@@ -57,7 +60,7 @@ async def insert_document(connection: Connection, account_id: str, row: Document
             $1, $2, $3, $4, $5, $6, c.profile,
             case when $5 <> 'draft' then (select a.profile from api.accounts a where a.id = $1) end,
             $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17
-        from api.clients c where c.account_id = $1 and c.id = $6
+        from api.clients c where c.account_id = $1 and c.id = $6 and api.claim_document($1, $2)
         returning client
         """,
         account_id, row.id, row.type, row.number, row.status, row.client_id, row.currency, row.issued_date,

@@ -16,7 +16,15 @@ OWN = {"REDIS_URL": "", "QUEUE_REDIS_URL": "redis://q/0", "METER_REDIS_URL": "re
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    for name in ("PORT", "HOST", "LOG_LEVEL", "PDF_WAIT_S", "DATABASE_CONNECTIONS_MAX", *OWN):
+    for name in (
+        "PORT",
+        "HOST",
+        "LOG_LEVEL",
+        "PDF_WAIT_S",
+        "RESERVATION_KEPT_S",
+        "DATABASE_CONNECTIONS_MAX",
+        *OWN,
+    ):
         monkeypatch.delenv(name, raising=False)
     for name, value in GIVEN.items():
         monkeypatch.setenv(name, value)
@@ -54,7 +62,7 @@ def test_one_of_two_redis_alone_is_not_enough(environment: pytest.MonkeyPatch, n
 @pytest.mark.parametrize(
     ("name", "value"),
     [("PORT", "http"), ("PORT", "65536"), ("PORT", "-1"), ("DATABASE_CONNECTIONS_MAX", "0"), ("PDF_WAIT_S", "0"),
-     ("PDF_WAIT_S", "soon"), ("LOG_LEVEL", "LOUD")],
+     ("RESERVATION_KEPT_S", "0"),     ("PDF_WAIT_S", "soon"), ("LOG_LEVEL", "LOUD")],
 )  # fmt: skip
 def test_a_malformed_variable_is_named(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
     environment.setenv(name, value)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from services.metering.app import open_stores
 from services.metering.counters import Seed, publish_key_generation, seed_counters
 from services.metering.invocation import Reply
 from services.metering.ledger import Account, Used
-from services.metering.library import ensure_library, read_library
+from services.metering.library import Library, ensure_library, read_library
 from services.metering.limits import period_at
 from services.metering.settings import Settings
 from services.metering.stores import STORE_ERRORS, Stores, redis_clock, send
@@ -23,6 +24,10 @@ TOKEN = "the-service-token"
 MONTH_S = (1_772_323_200, 1_775_001_600)  # March 2026
 
 
+Item = tuple[int | str, ...]
+OLDER_LIBRARY = Library(Path(__file__).with_name("admission_r2.lua").read_bytes(), 2)
+
+
 class Producer:
     """One caller of the admission function, as a gateway is."""
 
@@ -31,13 +36,14 @@ class Producer:
         self.name = name
         self.seq = 0
 
-    async def admit(
-        self, *items: tuple[int, ...], account: str = ACCOUNT, seq: int | None = None
-    ) -> list[Reply]:
-        """Each item is (generation, n, calls, documents), perhaps with a period."""
+    async def admit(self, *items: Item, account: str = ACCOUNT, seq: int | None = None) -> list[Reply]:
+        """Each item is (generation, n, calls, documents), perhaps with a period and a reservation."""
+        return [Reply(*row[:13]) for row in await self.rows(*items, account=account, seq=seq)]
+
+    async def rows(self, *items: Item, account: str = ACCOUNT, seq: int | None = None) -> list[list[int]]:
+        """The reply as it comes."""
         self.seq = seq or self.seq + 1
-        command = _command(ADMIT_FUNCTION, self.name, self.seq, account, items)
-        return [Reply(*row) for row in await send(self.meter.redis, *command)]
+        return await send(self.meter.redis, *_command(ADMIT_FUNCTION, self.name, self.seq, account, items))
 
 
 class Clocked:
@@ -77,9 +83,7 @@ class Clocked:
         return self.redis.execute_command("FCALL", *parts)
 
 
-def _command(
-    function: str, producer: str, seq: int, account: str, items: tuple[tuple[int, ...], ...]
-) -> list[Any]:
+def _command(function: str, producer: str, seq: int, account: str, items: tuple[Item, ...]) -> list[Any]:
     shard = meter_shard(account)
     keys = [meter_stream(shard), meter_producer(shard, producer), *[meter_account(account)] * len(items)]
     numbers = [number for item in items for number in item]

@@ -20,12 +20,12 @@ from services.metering.accounts import set_plan
 from services.metering.app import open_stores
 from services.metering.counters import publish_key_generation, read_live
 from services.metering.handover import hand_over
-from services.metering.library import Library, ensure_library, read_library
+from services.metering.library import ensure_library, read_library
 from services.metering.seeding import seed_account
 from services.metering.settings import Settings
 from services.metering.stores import Stores, send
 from shared.messages import meter_account, meter_shard
-from tests.services.metering.conftest import ACCOUNT, Producer
+from tests.services.metering.conftest import ACCOUNT, OLDER_LIBRARY, Producer
 
 READ, CREATE, PEEK = (0, 1, 1, 0), (0, 1, 1, 1), (0, 0, 0, 0)
 UNSEEDED = (1, *[0] * 12)
@@ -270,9 +270,6 @@ async def test_a_flushed_redis_under_load_never_admits_beyond_the_quota(meter: S
     assert state.calls_used <= granted <= 200 + flushes * 5
 
 
-OLD = Library((Path(__file__).with_name("admission_r2.lua")).read_bytes(), 2)
-
-
 async def test_calls_of_an_older_gateways_form_are_decided_by_the_new_library(
     meter: Stores, gateway: Producer
 ) -> None:
@@ -285,7 +282,7 @@ async def test_calls_of_an_older_gateways_form_are_decided_by_the_new_library(
 async def test_an_older_library_is_replaced_and_its_counters_are_seeded(
     meter: Stores, gateway: Producer
 ) -> None:
-    await send(meter.redis, "FUNCTION LOAD", "REPLACE", OLD.source)
+    await send(meter.redis, "FUNCTION LOAD", "REPLACE", OLDER_LIBRARY.source)
     await send(
         meter.redis, "FCALL", "invouno_seed_v1", 1, meter_account(ACCOUNT), 0, 60, 500, 20, *_month(), 0, 0
     )

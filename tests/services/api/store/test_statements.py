@@ -19,6 +19,8 @@ ACROSS_ACCOUNTS = {
     "keys.revoke_key": "id = $1",
     "idempotency.delete_expired": "created_at < $1",
 }
+# A function of the schema, asked on behalf of the account that is its first argument.
+CALLED = re.compile(r"select api\.\w+\(\$1, \$2\)")
 OF_ACCOUNTS_THEMSELVES = "accounts"  # the table whose own id is the account's
 
 
@@ -86,6 +88,8 @@ def test_a_statement_on_what_accounts_own_names_the_account(statement: Statement
     sql = statement.sql
     if statement.function in ACROSS_ACCOUNTS:
         assert ACROSS_ACCOUNTS[statement.function] in sql
+        return
+    if CALLED.fullmatch(sql):
         return
     if sql.startswith("insert") and "select" not in sql:
         assert re.match(r"insert into api\.\w+ (as \w+ )?\((\w+, )?account_id\b", sql)

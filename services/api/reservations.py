@@ -1,0 +1,77 @@
+"""The sweep: reservations that nobody has settled or released, because their gateway died or lost a connection.
+
+Every gateway sweeps, and sweeping twice harms nobody: the database decides each document's fate once, and the meter
+takes each reservation's end once.
+"""
+
+import asyncio
+import random
+import re
+from typing import Any
+
+import asyncpg
+import msgspec
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from services.api.admission import Admission
+from services.api.store.reservations import resolve_document
+from shared.errors import Problem
+from shared.messages import METER_SHARDS, meter_reserved
+from shared.postgres import Pool, acquired
+
+EVERY_S = 5.0
+BATCH = 100  # of one shard and sweep
+_MEMBER = re.compile(rb"([A-Za-z0-9_-]{1,64}) (\d{1,15}) ([A-Za-z0-9_-]{1,64})")
+
+log = structlog.get_logger()
+
+
+class Reservation(msgspec.Struct, frozen=True):
+    account_id: str
+    period_start_s: int
+    document_id: str
+
+
+async def sweep_reservations(pool: Pool, meter: Redis, admission: Admission, *, kept_s: float) -> None:
+    """Run for as long as the gateway lives; ``kept_s`` is how long a create may take before it is asked after."""
+    while True:
+        await asyncio.sleep(min(EVERY_S, kept_s) * random.uniform(0.5, 1))  # noqa: S311 - spreads gateways
+        try:
+            for reservation in await overdue(meter, kept_s=kept_s):
+                await resolve(pool, admission, reservation)
+        except (RedisError, OSError, Problem, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("sweep_postponed", cause=f"{type(error).__name__}: {error}")
+
+
+async def overdue(meter: Redis, *, kept_s: float) -> list[Reservation]:
+    """The oldest of each shard, by the meter's own clock."""
+    pipeline = meter.pipeline(transaction=False)
+    pipeline.time()
+    for shard in range(METER_SHARDS):
+        pipeline.zrange(meter_reserved(shard), 0, BATCH - 1, withscores=True)
+    (seconds, _), *shards = await pipeline.execute()
+    before_ms = (seconds - kept_s) * 1000
+    found = (_read(member) for members in shards for member, at_ms in members if at_ms < before_ms)
+    return [reservation for reservation in found if reservation]
+
+
+def _read(member: Any) -> Reservation | None:
+    match = _MEMBER.fullmatch(member)
+    if match is None:
+        log.error("reservation_unreadable", member=member)
+        return None
+    return Reservation(match[1].decode(), int(match[2]), match[3].decode())
+
+
+async def resolve(pool: Pool, admission: Admission, reservation: Reservation) -> None:
+    account_id, period_start_s = reservation.account_id, reservation.period_start_s
+    async with acquired(pool) as connection:
+        fate = await resolve_document(connection, account_id, reservation.document_id)
+    if fate == "created":
+        admission.settle(account_id, reservation.document_id, period_start_s=period_start_s)
+    elif fate == "void":
+        await admission.release(
+            account_id, period_start_s=period_start_s, reservation=reservation.document_id
+        )
