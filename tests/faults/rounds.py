@@ -201,6 +201,8 @@ def _sum_up(row: Row, counts: Counts, callers: Sequence[Caller]) -> None:
     row.ledger = sum(counts.ledger[caller.account_id].calls for caller in callers)
     loss = loss_of(counts, callers)
     row.lost, row.doubled = loss.lost, loss.doubled
+    if broken := sum(caller.tally.statuses[500] for caller in callers):
+        row.problems.append(f"{broken} calls were answered 500")
     for account, number in counts.documents.items():
         if (used := counts.ledger[account].documents) != number:
             row.problems.append(f"{account}: {used} documents used, {number} created")

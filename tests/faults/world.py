@@ -13,6 +13,8 @@ import msgspec
 from load import Caller
 from product import Urls, service_environment
 from proxy import Proxy
+from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
 
 from cli.main import build_parser
 from cli.migrate import migrate
@@ -20,10 +22,12 @@ from cli.stores import Settings, Stores
 from deploy.local.postgres import postgres_store
 from deploy.local.store import free_port
 from deploy.local.valkey import valkey_store
+from tests.faults.cluster import Cluster
 from tests.faults.processes import Process, Server, Service
 
 PATIENCE_S = 60.0
 POLL_S = 0.02
+CLIENT_TIMEOUT_S = 5.0
 CLOCK = Path(__file__).with_name("clock")
 
 
@@ -31,6 +35,7 @@ class Setup(msgspec.Struct, frozen=True):
     """How many gateways there are and what lies between the processes.
 
     ``clock_s`` sets the last gateway's clock off. Proxies stand before the gateways' Redis, or metering's stores.
+    ``cluster`` has three nodes for the meter, beside the Redis of the queue.
     """
 
     gateways: int = 2
@@ -38,6 +43,7 @@ class Setup(msgspec.Struct, frozen=True):
     renderer: bool = False
     proxied_gateways: bool = False
     proxied_metering: bool = False
+    cluster: bool = False
     environment: tuple[tuple[str, str], ...] = ()
 
 
@@ -48,6 +54,7 @@ class World:
         self.valkey = Server(valkey_store(folder), folder, folder / "valkey" / "valkey.pid")
         self.meter_proxy = Proxy(self.valkey.url)
         self.ledger_proxy = Proxy(self.postgres.url)
+        self.cluster: Cluster | None = None
         self._ports = [free_port() for _ in range(4)]
         self.metering: Service = self._metering(Setup())
         self.renderer: Service | None = None
@@ -71,6 +78,7 @@ class World:
         if setup == self._setup:
             return
         await asyncio.gather(*(asyncio.to_thread(service.stop) for service in self.services))
+        await self.arrange_cluster(wanted=setup.cluster)
         self.metering = self._metering(setup)
         self.gateways = [self._gateway(setup, at) for at in range(setup.gateways)]
         self.renderer = self._renderer() if setup.renderer else None
@@ -80,6 +88,28 @@ class World:
         for url in (self.metering_url, *self.urls):
             await ready(url)
 
+    async def arrange_cluster(self, *, wanted: bool) -> None:
+        """A new and empty one, or none."""
+        if self.cluster is not None:
+            await self.cluster.stop()
+            self.cluster = None
+        if wanted:
+            self.cluster = Cluster(self.folder)
+            await self.cluster.start()
+
+    @property
+    def meter_url(self) -> str:
+        """The Redis of admission and counting, as the services and the command are told."""
+        if self.cluster is None:
+            return self.valkey.url
+        return self.cluster.url.replace("redis://", "redis+cluster://")
+
+    def meter(self) -> Redis | RedisCluster:
+        """A client of the meter's Redis, to be used as a context."""
+        if self.cluster is None:
+            return Redis.from_url(self.valkey.url, socket_timeout=CLIENT_TIMEOUT_S)
+        return RedisCluster.from_url(self.cluster.url, socket_timeout=CLIENT_TIMEOUT_S)
+
     async def rebuild(self) -> None:
         """After a case that broke off: mend and end everything, and start the stores again."""
         for proxy in (self.meter_proxy, self.ledger_proxy):
@@ -87,6 +117,7 @@ class World:
             proxy.mend()
         for process in (*self.services, self.valkey, self.postgres):
             await asyncio.to_thread(process.kill)
+        await self.arrange_cluster(wanted=False)
         for server in (self.valkey, self.postgres):
             await asyncio.to_thread(server.start)
         self._setup = None
@@ -94,7 +125,7 @@ class World:
     def _environment(self, setup: Setup, *, proxied: bool) -> dict[str, str]:
         urls = Urls(self.postgres.url, self.valkey.url, (self.folder / "objects").as_uri())
         given = service_environment(urls, metering=self.metering_url)
-        given |= {"METER_REDIS_URL": self.meter_proxy.url} if proxied else {}
+        given["METER_REDIS_URL"] = self.meter_proxy.url if proxied else self.meter_url
         return {**given, **dict(setup.environment)}
 
     def _gateway(self, setup: Setup, at: int) -> Service:
@@ -116,7 +147,7 @@ class World:
 
     async def caller(self, limits: Mapping[str, int] | None = None) -> Caller:
         """A new account with a key; its limits are ``limits``, and none beside them."""
-        stores = Stores(Settings(database_url=self.postgres.url, redis_url=self.valkey.url))
+        stores = Stores(Settings(database_url=self.postgres.url, redis_url=self.meter_url))
         cells = {
             "burst_per_min": "unlimited",
             "api_calls": "unlimited",
@@ -152,6 +183,7 @@ async def opened_world() -> AsyncGenerator[World]:
             await proxy.start()
             stack.push_async_callback(proxy.aclose)
         await asyncio.to_thread(migrate, world.postgres.url)
+        stack.push_async_callback(world.arrange_cluster, wanted=False)
         stack.push_async_callback(stop_services, world)
         yield world
 
@@ -198,6 +230,6 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 
 
 def process_of(world: World, name: str) -> Process:
-    return next(
-        process for process in (*world.services, world.postgres, world.valkey) if process.name == name
-    )
+    nodes = world.cluster.nodes if world.cluster else []
+    processes: list[Process] = [*world.services, *nodes, world.postgres, world.valkey]
+    return next(process for process in processes if process.name == name)
