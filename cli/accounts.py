@@ -1,7 +1,8 @@
-"""`invouno accounts`: create, list, show, and set the plan."""
+"""`invouno accounts`: create, list, show, set the plan, and when periods begin."""
 
 import argparse
 import json
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,7 +16,8 @@ from services.api.store import accounts
 from services.api.store.accounts import AccountRow
 from services.api.store.ids import new_id
 from services.metering.accounts import read_account, set_plan
-from services.metering.limits import DEFAULT_PLAN, PLANS
+from services.metering.billing import Change, read_billing, set_billing
+from services.metering.limits import ANCHOR_DAY_MAX, DEFAULT_PLAN, PLANS
 from shared.errors import Problem
 from shared.templates import TEMPLATES
 
@@ -64,8 +66,22 @@ def add_to(nouns: Any) -> None:
     plan.add_argument("--no-own-limits", action="store_true", help="have the plan's limits in all things")
     plan.set_defaults(perform=change_plan)
 
-    for verb in (create, listing, show, plan):
+    billing = _add_billing(verbs)
+    for verb in (create, listing, show, plan, billing):
         add_json_option(verb)
+
+
+def _add_billing(verbs: Any) -> argparse.ArgumentParser:
+    billing = verbs.add_parser("set-billing", help="change when periods begin, from the next one on")
+    billing.add_argument("account", metavar="ACCT", help="the account's id")
+    billing.add_argument(
+        "--anchor-day", type=int, metavar="DAY", help=f"the day of the month, 1 to {ANCHOR_DAY_MAX}"
+    )
+    billing.add_argument(
+        "--time-zone", type=_time_zone, metavar="ZONE", help="whose midnight it is, such as Europe/Paris"
+    )
+    billing.set_defaults(perform=change_billing)
+    return billing
 
 
 async def create_account(stores: Stores, options: argparse.Namespace) -> dict[str, Any]:
@@ -103,7 +119,21 @@ async def show_account(stores: Stores, options: argparse.Namespace) -> dict[str,
         "seller": {name: value for name, value in json.loads(row.profile).items() if value},
         "plan": terms.plan,
         "limits": msgspec.structs.asdict(terms.limits),
+        "billing": await _billing(stores, row.id),
     }
+
+
+async def _billing(stores: Stores, account_id: str) -> dict[str, Any]:
+    return msgspec.to_builtins(await read_billing(await stores.connection(), account_id, datetime.now(UTC)))
+
+
+async def change_billing(stores: Stores, options: argparse.Namespace) -> dict[str, Any]:
+    row = await found_account(stores, options.account)
+    change = Change(options.anchor_day, options.time_zone)
+    if change == Change():
+        raise Problem("validation_error", "Give --anchor-day, --time-zone, or both")
+    await set_billing(await stores.connection(), stores.redis(), row.id, change)
+    return {"id": row.id, "billing": await _billing(stores, row.id)}
 
 
 async def change_plan(stores: Stores, options: argparse.Namespace) -> dict[str, Any]:

@@ -6,11 +6,13 @@ Redis forgets them under their shard's lock, so that no seed that read the ledge
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
+from redis.asyncio import Redis
+
 from services.metering.counters import forget_counters
 from services.metering.ledger import delete_dirty, lock_hand_over, select_dirty
 from services.metering.stores import Stores
 from shared.messages import meter_shard
-from shared.postgres import acquired
+from shared.postgres import Connection, acquired
 
 # Of one transaction, which keeps seeds and the hand-over of its shard waiting.
 BATCH_MAX = 500
@@ -24,7 +26,8 @@ async def clean_accounts(stores: Stores, account_ids: Iterable[str]) -> None:
     for shard, names in by_shard.items():
         left = iter(sorted(names))
         while batch := list(islice(left, BATCH_MAX)):
-            await _clean_batch(stores, shard, batch)
+            async with acquired(stores.pool) as connection:
+                await clean_batch(connection, stores.redis, shard, batch)
 
 
 async def clean_all(stores: Stores) -> None:
@@ -34,10 +37,10 @@ async def clean_all(stores: Stores) -> None:
     await clean_accounts(stores, account_ids)
 
 
-async def _clean_batch(stores: Stores, shard: int, account_ids: Sequence[str]) -> None:
+async def clean_batch(connection: Connection, redis: Redis, shard: int, account_ids: Sequence[str]) -> None:
     """The row goes first, so that an event that comes meanwhile waits, and marks its account anew."""
-    async with acquired(stores.pool) as connection, connection.transaction():
+    async with connection.transaction():
         await lock_hand_over(connection, shard)
         dirty = await delete_dirty(connection, account_ids)
         if dirty:
-            await forget_counters(stores.redis, dirty)
+            await forget_counters(redis, dirty)

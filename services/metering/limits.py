@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -79,6 +79,8 @@ class Billing(msgspec.Struct, frozen=True):
 # What a query may ask for; far enough from the ends of time for every zone.
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+ANCHOR_DAY_MAX: Final = 28
+_ZONE = re.compile(r"[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}", re.ASCII)
 _PERIOD = re.compile(r"(\d{4})-(\d\d)(?:-(\d\d))?", re.ASCII)
 BY_DEFAULT: Final = Billing(datetime.min.replace(tzinfo=UTC))
 
@@ -105,8 +107,8 @@ def period_at(now: datetime, terms: Sequence[Billing] = ()) -> Period:
     ``terms`` are the account's, oldest first; before the first, and without any, it is the calendar month in UTC. Where
     the terms change, one period ends and the next begins, so that every moment lies in exactly one.
     """
-    begun = [billing for billing in (BY_DEFAULT, *terms) if billing.since <= now]
-    billing, following = begun[-1], terms[len(begun) - 1 :]
+    billing = billing_at(now, terms)
+    following = [other.since for other in terms if other.since > now]
     local = now.astimezone(ZoneInfo(billing.time_zone))
     month = local.year * 12 + local.month - 1
     if _month_start(month, billing) > now:
@@ -114,9 +116,33 @@ def period_at(now: datetime, terms: Sequence[Billing] = ()) -> Period:
     end = _month_start(month + 1, billing)
     return Period(
         max(_month_start(month, billing), billing.since),
-        min(end, following[0].since) if following else end,
+        min(end, *following) if following else end,
         billing.time_zone,
     )
+
+
+def billing_at(now: datetime, terms: Sequence[Billing]) -> Billing:
+    """The terms in force."""
+    return [billing for billing in (BY_DEFAULT, *terms) if billing.since <= now][-1]
+
+
+def check_billing(anchor_day: object, time_zone: object) -> None:
+    """Raises validation_error with every broken field in its details."""
+    broken: dict[str, object] = {}
+    if type(anchor_day) is not int or not 1 <= anchor_day <= ANCHOR_DAY_MAX:
+        broken["billing.anchor_day"] = f"Must be a day that every month has: 1 to {ANCHOR_DAY_MAX}"
+    if not isinstance(time_zone, str) or not _is_zone(time_zone):
+        broken["billing.time_zone"] = "Must be an IANA time zone, such as Europe/Paris"
+    if broken:
+        raise Problem("validation_error", f"These fields are not valid: {', '.join(broken)}", broken)
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return _ZONE.fullmatch(name) is not None
 
 
 def period_named(name: str, now: datetime, terms: Sequence[Billing] = ()) -> Period:

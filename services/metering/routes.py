@@ -16,19 +16,19 @@ from starlette.routing import Route
 
 from services.metering.accounts import read_account, read_usage, set_plan
 from services.metering.admission import Admission, Ask
-from services.metering.billing import select_billing
+from services.metering.billing import Agreed, Change, read_billing, select_billing, set_billing
 from services.metering.dirty import clean_accounts
 from services.metering.entries import Name
 from services.metering.events import EVENTS_MAX, Receipt, read_events, take_events
 from services.metering.history import read_history, read_range
 from services.metering.http import json_answer, problem_answer, read_json, read_query
-from services.metering.ledger import Account, is_migrated
+from services.metering.ledger import is_migrated
 from services.metering.library import revision_of
-from services.metering.limits import Limits, Overrides, bad_parameter
+from services.metering.limits import Limits, Overrides, bad_parameter, check_terms
 from services.metering.seeding import Seeder
 from services.metering.stores import STORE_ERRORS, Stores
 from shared.errors import Problem
-from shared.postgres import acquired
+from shared.postgres import Connection, acquired
 
 ITEMS_MAX = 1000
 # An event with the longest of everything has about 500 bytes.
@@ -74,14 +74,18 @@ class SeedsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LimitsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``billing`` stays as it is when it is absent, ``overrides`` do not."""
+
     plan: str
     overrides: dict[str, Any] = {}
+    billing: Change = Change()
 
 
 class LimitsAnswer(msgspec.Struct, frozen=True):
     plan: str
     overrides: Overrides
     limits: Limits
+    billing: Agreed
 
 
 async def get_usage(request: Request[State]) -> Response:
@@ -159,14 +163,23 @@ class AccountLimits(HTTPEndpoint):
     async def get(self, request: Request[State]) -> Response:
         account_id = _account(request)
         async with acquired(request.state["stores"].pool) as connection:
-            return json_answer(_shown(await read_account(connection, account_id)))
+            return json_answer(await _limits_answer(connection, account_id))
 
     async def put(self, request: Request[State]) -> Response:
         account_id, stores = _account(request), request.state["stores"]
         body = await read_json(request, LimitsBody)
         async with acquired(stores.pool) as connection:
+            if body.billing != Change():
+                check_terms(body.plan, body.overrides)
+                await set_billing(connection, stores.redis, account_id, body.billing)
             await set_plan(connection, stores.redis, account_id, body.plan, body.overrides)
-            return json_answer(_shown(await read_account(connection, account_id)))
+            return json_answer(await _limits_answer(connection, account_id))
+
+
+async def _limits_answer(connection: Connection, account_id: str) -> LimitsAnswer:
+    account = await read_account(connection, account_id)
+    agreed = await read_billing(connection, account_id, datetime.now(UTC))
+    return LimitsAnswer(account.plan, account.overrides, account.limits, agreed)
 
 
 async def get_live(_: Request[State]) -> Response:
@@ -203,10 +216,6 @@ def _account(request: Request[State]) -> str:
     if not _ACCOUNT.fullmatch(account_id):
         raise Problem("not_found", "No account has an id of this form")
     return account_id
-
-
-def _shown(account: Account) -> LimitsAnswer:
-    return LimitsAnswer(account.plan, account.overrides, account.limits)
 
 
 INTERNAL = [

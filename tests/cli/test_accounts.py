@@ -27,6 +27,7 @@ def test_an_account_begins_free_in_dollars_clean_and_utc(invouno: Invouno) -> No
     assert told == {
         "id": account, "name": "Studio", "plan": "free", "currency": "USD", "template": "clean", "time_zone": "UTC",
         "seller": {"name": "Studio"}, "limits": {"burst_per_min": 60, "api_calls": 500, "documents": 20},
+        "billing": {"anchor_day": 1, "time_zone": "UTC"},
     }  # fmt: skip
 
 
@@ -116,7 +117,8 @@ def test_a_limit_beyond_its_bounds_is_refused(invouno: Invouno, limit: str) -> N
         ("show",), ("set-plan", "acct_x"), ("set-plan", "acct_x", "gold"),
         ("set-plan", "acct_x", "free", "--limit", "x=1"), ("set-plan", "acct_x", "free", "--limit", "documents"),
         ("set-plan", "acct_x", "free", "--limit", "documents=-1"),
-        ("set-plan", "acct_x", "free", "--limit", "documents=many"), ("rename",), (),
+        ("set-plan", "acct_x", "free", "--limit", "documents=many"), ("rename",), (), ("set-billing",),
+        ("set-billing", "acct_x", "--anchor-day", "x"), ("set-billing", "acct_x", "--time-zone", "Mars/Base"),
     ],
     ids=" ".join,
 )  # fmt: skip
@@ -124,6 +126,30 @@ def test_wrong_usage_is_told_with_exit_code_2(anywhere: Invouno, arguments: tupl
     outcome = anywhere("accounts", *arguments)
     assert (outcome.code, outcome.out) == (2, "")
     assert "usage: invouno accounts" in outcome.err
+
+
+def test_periods_begin_where_they_were_agreed_to_from_the_next_one_on(invouno: Invouno) -> None:
+    account = created(invouno)
+    told: Any = invouno("accounts", "set-billing", account, "--anchor-day", "15", "--json").json()
+    assert (told["billing"]["anchor_day"], told["billing"]["next"]["anchor_day"]) == (1, 15)
+    told = invouno("accounts", "set-billing", account, "--time-zone", "Europe/Paris", "--json").json()
+    following = told["billing"]["next"]
+    assert (following["anchor_day"], following["time_zone"], following["since"][8:]) == (
+        15, "Europe/Paris", "01T00:00:00Z",
+    )  # fmt: skip
+    assert shown(invouno, account)["billing"] == told["billing"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [(), ("--anchor-day", "0"), ("--anchor-day", "29"), ("--time-zone", "posixrules")],
+    ids=" ".join,
+)
+def test_terms_that_not_every_month_has_are_refused(invouno: Invouno, options: tuple[str, ...]) -> None:
+    account = created(invouno)
+    outcome = invouno("accounts", "set-billing", account, *options, "--json")
+    assert outcome.code in (1, 2), outcome
+    assert "next" not in shown(invouno, account)["billing"]
 
 
 @pytest.mark.parametrize("arguments", [("show",), ("set-plan",)])

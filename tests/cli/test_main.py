@@ -19,7 +19,8 @@ NOBODY = "127.0.0.1:1"
 
 NOUNS = ("accounts", "keys", "tokens", "migrate", "usage")
 VERBS = (
-    "accounts create", "accounts list", "accounts show", "accounts set-plan", "keys create", "keys list", "keys revoke",
+    "accounts create", "accounts list", "accounts show", "accounts set-plan",
+    "accounts set-billing", "keys create", "keys list", "keys revoke",
     "tokens create", "tokens list", "tokens revoke", "migrate", "usage",
 )  # fmt: skip
 

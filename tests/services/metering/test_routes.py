@@ -173,6 +173,7 @@ async def test_limits_hold_from_the_next_call_on(client: httpx2.AsyncClient, gat
         "plan": "free",
         "overrides": {},
         "limits": {"burst_per_min": 60, "api_calls": 500, "documents": 20},
+        "billing": {"anchor_day": 1, "time_zone": "UTC"},
     }
     answer = await client.put(
         LIMITS, json={"plan": "scale", "overrides": {"api_calls": None, "documents": 7}}
@@ -181,6 +182,7 @@ async def test_limits_hold_from_the_next_call_on(client: httpx2.AsyncClient, gat
         "plan": "scale",
         "overrides": {"api_calls": None, "documents": 7},
         "limits": {"burst_per_min": 6_000, "api_calls": None, "documents": 7},
+        "billing": {"anchor_day": 1, "time_zone": "UTC"},
     }
     assert (await client.get(LIMITS)).json() == answer.json()
     (reply,) = await gateway.admit(READ)
@@ -237,6 +239,24 @@ BAD_REQUESTS: tuple[tuple[str, str, bytes, int, str, str], ...] = (
         "overrides.documents",
     ),
     ("PUT", LIMITS, b'{"plan": "free", "limits": {}}', 422, "validation_error", "body"),
+    (
+        "PUT",
+        LIMITS,
+        b'{"plan": "free", "billing": {"anchor_day": 29}}',
+        422,
+        "validation_error",
+        "billing.anchor_day",
+    ),
+    (
+        "PUT",
+        LIMITS,
+        b'{"plan": "free", "billing": {"time_zone": "X"}}',
+        422,
+        "validation_error",
+        "billing.time_zone",
+    ),
+    ("PUT", LIMITS, b'{"plan": "free", "billing": {"since": 1}}', 422, "validation_error", "billing"),
+    ("PUT", LIMITS, b'{"plan": "gold", "billing": {"anchor_day": 2}}', 422, "validation_error", "plan"),
     ("GET", "/internal/v1/usage/a%20b", b"", 404, "not_found", ""),
     ("GET", "/internal/v1/nowhere", b"", 404, "not_found", ""),
     ("GET", "/nowhere", b"", 404, "not_found", ""),
@@ -419,3 +439,16 @@ async def test_usage_is_exact_even_where_the_counters_are_gone(
     await client.post(ADMIT, json={"items": [ask("api_calls", 7)]})
     await send(meter.redis, "DEL", meter_account(ACCOUNT))
     assert (await client.get(USAGE)).json()["api_calls"]["used"] == 7
+
+
+async def test_billing_terms_follow_at_the_periods_end(client: httpx2.AsyncClient, meter: Stores) -> None:
+    billing = {"anchor_day": 15, "time_zone": "Asia/Kolkata"}
+    answer = await client.put(LIMITS, json={"plan": "free", "billing": billing})
+    end = period_at(await redis_clock(meter.redis)).end
+    following = {"since": end.isoformat().replace("+00:00", "Z"), **billing}
+    expected = {"anchor_day": 1, "time_zone": "UTC", "next": following}
+    assert answer.json()["billing"] == expected
+    kept = await client.put(LIMITS, json={"plan": "growth"})
+    assert (kept.json()["plan"], kept.json()["billing"]) == ("growth", expected)
+    half = await client.put(LIMITS, json={"plan": "growth", "billing": {"anchor_day": 2}})
+    assert half.json()["billing"]["next"] == {**following, "anchor_day": 2}
