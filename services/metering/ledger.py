@@ -212,6 +212,12 @@ async def select_dirty(connection: Connection) -> list[str]:
     return [row[0] for row in rows]
 
 
+async def select_dirty_since(connection: Connection) -> tuple[int, datetime | None]:
+    """How many accounts are dirty, and since when the first of them is."""
+    row = await connection.fetchrow("select count(*), min(marked_at) from metering.dirty_accounts")
+    return (row[0], row[1]) if row else (0, None)
+
+
 async def delete_dirty(connection: Connection, account_ids: Sequence[str]) -> list[str]:
     """Those of the accounts that were dirty."""
     rows = await connection.fetch(

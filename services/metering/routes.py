@@ -25,6 +25,7 @@ from services.metering.http import json_answer, problem_answer, read_json, read_
 from services.metering.ledger import is_migrated
 from services.metering.library import revision_of
 from services.metering.limits import Limits, Overrides, bad_parameter, check_terms
+from services.metering.metrics import CONTENT_TYPE, read_metrics
 from services.metering.seeding import Seeder
 from services.metering.stores import STORE_ERRORS, Stores
 from shared.errors import Problem
@@ -186,6 +187,10 @@ async def get_live(_: Request[State]) -> Response:
     return json_answer({"status": "live"})
 
 
+async def get_metrics(request: Request[State]) -> Response:
+    return Response(await read_metrics(request.state["stores"]), media_type=CONTENT_TYPE)
+
+
 async def get_ready(request: Request[State]) -> Response:
     """Ready: both stores answer, the schema is there, and Redis has the functions."""
     away = await _away(request.state["stores"])
@@ -226,4 +231,8 @@ INTERNAL = [
     Route("/accounts/{account}/seed", post_seed, methods=["POST"]),
     Route("/accounts/{account}/limits", AccountLimits),
 ]
-HEALTH = [Route("/health/live", get_live), Route("/health/ready", get_ready)]
+HEALTH = [
+    Route("/health/live", get_live),
+    Route("/health/ready", get_ready),
+    Route("/metrics", get_metrics),
+]
