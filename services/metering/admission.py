@@ -89,16 +89,17 @@ class Admission:
         raise _unseeded()
 
     async def _decide_named(self, shard: int, asks: Mapping[int, Ask]) -> dict[int, Verdict]:
-        """What the ledger has is granted; the others are asked for until each has its one decision."""
-        producers = {at: producer_of(ask.account, ask.id or "") for at, ask in asks.items()}
-        async with acquired(self._stores.pool) as connection:
-            known = await select_fences(connection, shard, {*producers.values()})
-        verdicts = {
-            at: Verdict(account=ask.account, metric=ask.metric, granted=True, id=ask.id)
-            for at, ask in asks.items() if producers[at] in known
-        }  # fmt: skip
-        left = {at: Named(producers[at], _item(ask)) for at, ask in asks.items() if at not in verdicts}
+        """Ask for each until it has its one decision.
+
+        What the ledger has is granted. It is looked at again after every seed, which has drained the stream: Redis may
+        have counted an id, handed it over, and then lost it together with the reply.
+        """
+        verdicts: dict[int, Verdict] = {}
+        left = {at: Named(producer_of(ask.account, ask.id or ""), _item(ask)) for at, ask in asks.items()}
         for _ in range(SEQS_MAX):
+            known = await self._known(shard, left.values()) if left else ()
+            verdicts |= {at: _granted(asks[at]) for at, one in left.items() if one.producer in known}
+            left = {at: one for at, one in left.items() if at not in verdicts}
             if not left:
                 return verdicts
             replies = await invoke_named(self._stores.redis, shard, left)
@@ -110,6 +111,11 @@ class Admission:
             left = {at: _next(one) for at, one in left.items() if at not in verdicts}
         raise _unseeded()
 
+    async def _known(self, shard: int, named: Iterable[Named]) -> set[str]:
+        """The ids among them that the ledger has."""
+        async with acquired(self._stores.pool) as connection:
+            return {*await select_fences(connection, shard, {one.producer for one in named})}
+
     async def _count(self, asks: Mapping[int, Ask]) -> dict[int, Verdict]:
         """Units of metrics that nothing limits, as events, of which the ledger takes each once."""
         now = datetime.now(UTC)
@@ -119,10 +125,7 @@ class Admission:
         ]
         async with acquired(self._stores.pool) as connection:
             await take_events(connection, events)
-        return {
-            at: Verdict(account=ask.account, metric=ask.metric, granted=True, id=ask.id)
-            for at, ask in asks.items()
-        }
+        return {at: _granted(ask) for at, ask in asks.items()}
 
     async def _seed(self, accounts: Iterable[str]) -> None:
         await asyncio.gather(*(self._seeder.seed(account) for account in {*accounts}))
@@ -148,6 +151,10 @@ def _next(one: Named) -> Named:
 def _event_id(ask: Ask) -> str:
     """In a space of their own beside the ids of events."""
     return f"admit {producer_of(ask.account, ask.id)}" if ask.id else f"admit {secrets.token_hex(16)}"
+
+
+def _granted(ask: Ask) -> Verdict:
+    return Verdict(account=ask.account, metric=ask.metric, granted=True, id=ask.id)
 
 
 def _verdict(ask: Ask, reply: Reply) -> Verdict:

@@ -17,6 +17,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from services.metering.library import ensure_library, is_missing_function, read_library
 from services.metering.stores import send
+from shared.errors import Problem
 from shared.messages import ADMIT_FUNCTION, METER_SHARDS, meter_account, meter_producer, meter_stream
 
 NO_KEY = -1
@@ -62,21 +63,33 @@ class Producer:
         self._turns = [asyncio.Lock() for _ in range(METER_SHARDS)]
 
     async def invoke(self, shard: int, items: Sequence[Item]) -> list[Reply]:
-        """A reply for each; a reply that is lost is asked for again and counts nothing twice."""
+        """A reply for each; a reply that is lost is asked for again and counts nothing twice.
+
+        Raises unavailable when the second reply is a seed: Redis may have counted, handed over and lost its data since,
+        so that to ask anew could count twice.
+        """
         async with self._turns[shard]:
             self._seqs[shard] += 1
             command = _command(shard, self._name, self._seqs[shard], items)
-            for attempt in range(1, ATTEMPTS_MAX + 1):
-                try:
-                    return msgspec.convert(await send(self._redis, *command), list[Reply])
-                except (RedisConnectionError, RedisTimeoutError):
-                    if attempt == ATTEMPTS_MAX:
-                        raise
-                except ResponseError as error:
-                    if attempt == ATTEMPTS_MAX or not is_missing_function(error):
-                        raise
-                    await ensure_library(self._redis, read_library())
-        raise AssertionError
+            try:
+                return await self._sent(command)
+            except (RedisConnectionError, RedisTimeoutError):
+                replies = await self._sent(command)
+        if any(reply.status == SEED for reply in replies):
+            raise Problem(
+                "unavailable", "The meter lost its reply; whether it counted is not known", retry_after_s=1
+            )
+        return replies
+
+    async def _sent(self, command: Sequence[Any]) -> list[Reply]:
+        try:
+            reply = await send(self._redis, *command)
+        except ResponseError as error:
+            if not is_missing_function(error):
+                raise
+            await ensure_library(self._redis, read_library())
+            reply = await send(self._redis, *command)
+        return msgspec.convert(reply, list[Reply])
 
 
 class Named(msgspec.Struct, frozen=True):

@@ -102,6 +102,50 @@ async def test_an_id_that_redis_has_lost_is_known_to_the_ledger(door: Admission,
     assert await ledger(meter) == 6
 
 
+async def test_an_id_that_redis_counted_handed_over_and_lost_with_its_reply_counts_once(
+    door: Admission, meter: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, lost = invocation.pipelined, list[bool]()
+
+    async def losing(redis: Any, commands: Any) -> Any:
+        replies = await whole(redis, commands)
+        if replies[0][0][0] == 0 and not lost:
+            lost.append(True)
+            assert await ledger(meter) == 5
+            await send(meter.redis, "FLUSHDB")
+            return await whole(redis, commands)  # as the second attempt does
+        return replies
+
+    monkeypatch.setattr(invocation, "pipelined", losing)
+    assert (await door.admit([ask(cost=5, id="a")]))[0].granted is True
+    assert lost
+    assert await used(meter) == (5, 0)
+    assert await ledger(meter) == 5
+
+
+async def test_what_may_have_been_counted_and_lost_is_not_asked_for_anew(
+    door: Admission, meter: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await door.admit([ask(cost=1)])
+    lost: list[bool] = []
+
+    async def losing(redis: Any, *parts: Any) -> Any:
+        reply = await send(redis, *parts)
+        if not lost:
+            lost.append(True)
+            assert await ledger(meter) == 6
+            await send(meter.redis, "FLUSHDB")
+            raise RedisTimeoutError
+        return reply
+
+    monkeypatch.setattr(invocation, "send", losing)
+    with pytest.raises(Problem, match="not known"):
+        await door.admit([ask(cost=5)])
+    await door.admit([ask(cost=1)])
+    assert await used(meter) == (7, 0)
+    assert await ledger(meter) == 7
+
+
 async def test_an_account_that_is_lost_between_two_askings_is_seeded(door: Admission, meter: Stores) -> None:
     await door.admit([ask(cost=5, id="a")])
     await send(meter.redis, "DEL", meter_account(ACCOUNT))
