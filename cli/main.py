@@ -1,6 +1,6 @@
 """`invouno`, the operator's command: accounts, keys, plans, tokens, migrations and usage, straight on the stores.
 
-Exit codes: 0 done; 1 refused (the message says why); 2 wrong usage; 3 a store cannot be reached.
+Exit codes: 0 done; 1 refused (the message says why), or counts differ; 2 wrong usage; 3 a store cannot be reached.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from cli import accounts, keys, migrations, tokens, usage
 from cli.migrate import MigrationError
-from cli.output import show
+from cli.output import Outcome, show
 from cli.stores import Stores
 from shared.errors import Problem
 from shared.settings import SettingsError
@@ -29,7 +29,7 @@ def run() -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """The command's exit code."""
-    options = build_parser().parse_args(arguments)
+    options = build_parser().parse_args(_spelled_out(arguments))
     try:
         result = asyncio.run(_perform(options))
     except Problem as problem:
@@ -39,8 +39,17 @@ def main(arguments: Sequence[str]) -> int:
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, RedisError) as error:
         message = f"A store cannot be reached or is not migrated: {error}. Check DATABASE_URL and REDIS_URL."
         return _fail(options, UNREACHABLE, "unavailable", message)
-    show(result, as_json=options.json)
-    return 0
+    outcome = result if isinstance(result, Outcome) else Outcome(result, 0)
+    show(outcome.result, as_json=options.json)
+    return outcome.code
+
+
+def _spelled_out(arguments: Sequence[str]) -> Sequence[str]:
+    """`usage ACCT` is short for `usage show ACCT`."""
+    words = [word for word in arguments if not word.startswith("-")]
+    if len(words) > 1 and words[0] == arguments[0] == "usage" and words[1] not in usage.VERBS:
+        return ("usage", "show", *arguments[1:])
+    return arguments
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -5,6 +5,15 @@ import json
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """A result whose exit code says something, too."""
+
+    result: Any
+    code: int
+
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON value, errors too")

@@ -84,7 +84,7 @@ async def _seed_when_drained(
     entries until it is seeded, for only the lock's holder seeds.
     """
     async with handing_over(connection, stores.redis, shard) as work:
-        periods = await _periods(connection, stores.redis, account_ids)
+        periods = await periods_of(connection, stores.redis, account_ids)
         missing = await _without_counters(stores.redis, periods)
         if not missing:
             return True
@@ -103,7 +103,7 @@ async def _without_counters(redis: Redis, periods: Mapping[str, Period]) -> list
     ]
 
 
-async def _periods(connection: Connection, redis: Redis, account_ids: Sequence[str]) -> dict[str, Period]:
+async def periods_of(connection: Connection, redis: Redis, account_ids: Sequence[str]) -> dict[str, Period]:
     """The period that runs, by Redis's clock and each account's billing terms."""
     now = await redis_clock(redis)
     terms = await select_billing_of(connection, account_ids)
@@ -111,7 +111,7 @@ async def _periods(connection: Connection, redis: Redis, account_ids: Sequence[s
 
 
 async def _seeds(connection: Connection, redis: Redis, account_ids: Sequence[str]) -> list[Seed]:
-    periods = await _periods(connection, redis, account_ids)
+    periods = await periods_of(connection, redis, account_ids)
     accounts = await select_accounts(connection, account_ids)
     used = await select_used_of(connection, periods)
     return [Seed(name, accounts[name], periods[name], used[name]) for name in account_ids]

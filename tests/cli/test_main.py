@@ -21,11 +21,11 @@ NOUNS = ("accounts", "keys", "tokens", "migrate", "usage")
 VERBS = (
     "accounts create", "accounts list", "accounts show", "accounts set-plan",
     "accounts set-billing", "keys create", "keys list", "keys revoke",
-    "tokens create", "tokens list", "tokens revoke", "migrate", "usage",
+    "tokens create", "tokens list", "tokens revoke", "migrate", "usage show", "usage reconcile",
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("command", ["", "accounts", "keys", "tokens", *VERBS])
+@pytest.mark.parametrize("command", ["", "accounts", "keys", "tokens", "usage", *VERBS])
 def test_help_is_everywhere(anywhere: Invouno, command: str) -> None:
     outcome = anywhere(*command.split(), "--help")
     assert (outcome.code, outcome.err) == (0, "")
@@ -65,7 +65,7 @@ def test_wrong_usage_is_exit_code_2(anywhere: Invouno, arguments: tuple[str, ...
 COMMANDS = [
     ("accounts", "create", "--name", "x"), ("accounts", "list"), ("accounts", "show", "a"),
     ("accounts", "set-plan", "a", "free"), ("keys", "create", "--account", "a"), ("keys", "list", "--account", "a"),
-    ("keys", "revoke", "k"), ("usage", "a"),
+    ("keys", "revoke", "k"), ("usage", "a"), ("usage", "show", "a"), ("usage", "reconcile"),
 ]  # fmt: skip
 
 
@@ -126,6 +126,7 @@ def test_usage_is_what_the_api_tells(invouno: Invouno) -> None:
         "plan": "free", "documents": {"used": 0, "limit": 20}, "api_calls": {"used": 0, "limit": 500},
     }  # fmt: skip
     assert "documents  used 0, limit 20" in invouno("usage", account).out
+    assert invouno("usage", "--json", account).out == invouno("usage", "show", account, "--json").out
 
 
 def test_usage_of_an_unknown_account_is_exit_code_1(invouno: Invouno) -> None:
