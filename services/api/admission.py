@@ -10,11 +10,9 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import ResponseError
 
+from services.api.meter import Meter
 from shared.errors import Problem
 from shared.messages import (
     ADMIT_FUNCTION,
@@ -33,6 +31,13 @@ SETTLE_WITHIN_S = 0.5
 NO_KEY = -1
 _RESERVED = 10  # absent where the function library knows of no reservations
 _NO_FUNCTION = [SEED_NEEDED, 0, 0] + [0] * 10
+
+
+class MeterAwayError(Problem):
+    """The meter is known to be away, and was not asked: surely nothing was counted."""
+
+    def __init__(self) -> None:
+        super().__init__("unavailable", "Calls cannot be counted right now; try again", retry_after_s=1)
 
 
 class StaleGenerationError(Exception):
@@ -63,6 +68,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     period_end_s: int
     reserved: bool = False
     """Whether the meter keeps a reservation, which is to be settled or released by its name."""
+    uncounted: bool = False
+    """Whether the call was let through without the meter, and is to be counted afterwards."""
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -84,9 +91,9 @@ Waiting = dict[Question, list["asyncio.Future[Sequence[int]]"]]
 
 
 class Admission:
-    def __init__(self, redis: Redis, seed: Callable[[str, int | None], Awaitable[None]]) -> None:
+    def __init__(self, meter: Meter, seed: Callable[[str, int | None], Awaitable[None]]) -> None:
         self.seed = seed
-        self._redis = redis
+        self._meter = meter
         self._producer = secrets.token_hex(8)
         self._sequences = [0] * METER_SHARDS
         self._waiting: Waiting = {}
@@ -96,7 +103,7 @@ class Admission:
     async def admit(
         self, account_id: str, generation: int, *, calls: int, documents: int, reservation: str = ""
     ) -> Decision:
-        """Decide and count; raises StaleGenerationError, or unavailable when the meter cannot be asked.
+        """Decide and count; raises StaleGenerationError, MeterAwayError where the meter was not asked, or unavailable.
 
         ``reservation`` is the id of the one document that is asked for, to be settled or released afterwards.
         """
@@ -130,9 +137,11 @@ class Admission:
             await self._flight
 
     async def ping(self) -> None:
-        await self._redis.ping()
+        await self._meter.ping()
 
     def _ask(self, question: Question) -> "asyncio.Future[Sequence[int]]":
+        if self._meter.is_away(meter_shard(question.account_id)):
+            raise MeterAwayError
         future: asyncio.Future[Sequence[int]] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(question, []).append(future)
         self._take_off()
@@ -160,11 +169,21 @@ class Admission:
         by_shard: dict[int, list[Question]] = {}
         for question in batch:
             by_shard.setdefault(meter_shard(question.account_id), []).append(question)
-        commands = [self._command(shard, questions, batch) for shard, questions in by_shard.items()]
-        replies, lost = await self._replies(commands)
-        for questions, reply in zip(by_shard.values(), replies, strict=True):
-            for question, item in zip(questions, _items(reply, len(questions)), strict=True):
-                _answer(batch[question], _certain(item) if lost else item)
+        commands = {shard: self._command(shard, asked, batch) for shard, asked in by_shard.items()}
+        for shard, reply in (await self._meter.call(commands)).items():
+            questions = by_shard[shard]
+            for question, item in zip(questions, _items(reply.value, len(questions)), strict=True):
+                _answer(batch[question], _certain(item) if reply.repeated else item)
+        self._turn_away()
+
+    def _turn_away(self) -> None:
+        """Those who wait for a shard that has gone away meanwhile were not asked for, and are told so at once."""
+        away = [
+            question for question in self._waiting if self._meter.is_away(meter_shard(question.account_id))
+        ]
+        for future in (future for question in away for future in self._waiting.pop(question)):
+            if not future.done():
+                future.set_exception(MeterAwayError())
 
     def _command(self, shard: int, questions: list[Question], batch: Waiting) -> list[Any]:
         self._sequences[shard] += 1
@@ -175,25 +194,6 @@ class Admission:
             keys.append(meter_account(question.account_id))
             arguments += _item(question, len(batch[question]), reserving=reserving)
         return [ADMIT_FUNCTION, len(keys), *keys, *arguments]
-
-    async def _replies(self, commands: list[list[Any]]) -> tuple[list[Any], bool]:
-        """One round trip; a lost reply is asked for once more under the same sequence, which counts nothing twice."""
-        try:
-            return await self._send_once(commands), False
-        except (RedisConnectionError, RedisTimeoutError):
-            pass
-        except RedisError as error:
-            return [error] * len(commands), False
-        try:
-            return await self._send_once(commands), True
-        except RedisError as error:
-            return [error] * len(commands), True
-
-    async def _send_once(self, commands: list[list[Any]]) -> list[Any]:
-        pipeline = self._redis.pipeline(transaction=False)
-        for command in commands:
-            pipeline.fcall(*command)
-        return await pipeline.execute(raise_on_error=False)
 
 
 def _item(question: Question, count: int, *, reserving: bool) -> list[Any]:

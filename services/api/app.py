@@ -19,7 +19,9 @@ from services.api.domain.document import Documents
 from services.api.door import Door
 from services.api.expiry import expire_idempotency
 from services.api.http import request_id, send_answer
+from services.api.meter import Meter, OneNode
 from services.api.metering import open_metering
+from services.api.outage import OpenCalls
 from services.api.pdf import Pdfs
 from services.api.problems import problem_answer
 from services.api.reservations import sweep_reservations
@@ -35,7 +37,8 @@ from shared.tasks import stop_tasks
 from shared.templates import TEMPLATES
 
 STATEMENT_TIMEOUT_S = 10.0
-METER_TIMEOUT_S = 2.0
+# A meter that hangs is known to within this, twice; it answers in a fraction of a millisecond.
+METER_TIMEOUT_S = 0.25
 
 DOORS: dict[str, Door] = {
     **documents.DOORS,
@@ -71,25 +74,29 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         size_max=settings.database_connections_max,
         statement_timeout_s=STATEMENT_TIMEOUT_S,
     )
-    meter = open_redis(settings.meter_url, timeout_s=METER_TIMEOUT_S)
+    meter = Meter(OneNode(open_redis(settings.meter_url, timeout_s=METER_TIMEOUT_S)))
     queue = open_queue(settings.queue_url)
     metering = open_metering(settings.metering_url, settings.service_token)
     rendered = Pdfs(queue, open_store(settings.object_store_url), wait_s=settings.pdf_wait_s)
     admission = Admission(meter, Seeding(metering.seed).seed)
     sweep = sweep_reservations(pool, meter, admission, kept_s=settings.reservation_kept_s)
-    background = [asyncio.create_task(work) for work in (rendered.listen(), expire_idempotency(pool), sweep)]
+    open_calls = OpenCalls(metering.take_events, allowed=settings.meter_down == "fail_open")
+    works = (rendered.listen(), expire_idempotency(pool), sweep, open_calls.keep_sending())
+    background = [asyncio.create_task(work) for work in works]
     try:
         yield State(
             pool=pool,
             keys=Keys(pool),
             admission=admission,
             metering=metering,
+            open_calls=open_calls,
             pdfs=rendered,
             documents=Documents(tuple(template.id for template in TEMPLATES)),
         )
     finally:
         await stop_tasks(background)
         await admission.finish()
+        await open_calls.send_all()
         await metering.aclose()
         await queue.aclose()
         await meter.aclose()

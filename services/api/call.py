@@ -13,6 +13,7 @@ from services.api.auth import Keys
 from services.api.domain.document import Documents
 from services.api.http import Answer, query_parameters
 from services.api.metering import Metering
+from services.api.outage import OpenCalls
 from services.api.pdf import Pdfs
 from services.api.store.keys import Principal
 from shared.postgres import Connection, Pool, acquired
@@ -25,6 +26,7 @@ class State(TypedDict):
     keys: Keys
     admission: Admission
     metering: Metering
+    open_calls: OpenCalls
     pdfs: Pdfs
     documents: Documents
 

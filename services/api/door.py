@@ -10,7 +10,7 @@ from obstore.exceptions import BaseError as ObjectStoreError
 from redis.exceptions import RedisError
 from starlette.types import Receive, Scope, Send
 
-from services.api.admission import Decision, StaleGenerationError
+from services.api.admission import Decision, MeterAwayError, StaleGenerationError
 from services.api.auth import bearer_key
 from services.api.call import Call, Handler, State
 from services.api.http import (
@@ -23,6 +23,7 @@ from services.api.http import (
 )
 from services.api.idempotency import answer_once, idempotency_key
 from services.api.limits import limit_headers, refusal
+from services.api.outage import UNCOUNTED
 from services.api.problems import internal_error, problem_answer, service_unavailable, status_of
 from services.api.store.ids import new_id
 from services.api.store.keys import Principal
@@ -181,17 +182,31 @@ class Visit:
                     documents=documents,
                     reservation=reservation,
                 )
+            except MeterAwayError:
+                if not calls or not self._state["open_calls"].may_open():
+                    raise
+                return await self._let_through(connection)
             except StaleGenerationError as stale:
                 who = self._principal = await self._state["keys"].reloaded(self._key, connection)
                 if stale.unseeded:
                     await self._state["admission"].seed(who.account_id, who.generation)
         raise service_unavailable()
 
+    async def _let_through(self, connection: Connection | None) -> Decision:
+        """Without the meter only the database knows which keys are revoked."""
+        self._principal = await self._state["keys"].reloaded(self._key, connection)
+        self._state["open_calls"].owe(self._principal.account_id, "api_calls")
+        return UNCOUNTED
+
     async def _ended(self, call: Call, answer: Answer) -> None:
         """Settle a create that succeeded, or give back what a stored refusal had reserved."""
         if answer.status >= HTTPStatus.BAD_REQUEST:
             await self._release(call)
-        elif self._decision is not None and self._decision.reserved:
+        elif self._decision is None:
+            return
+        elif self._decision.uncounted and self._operation.documents:
+            self._state["open_calls"].owe(self._principal.account_id, "documents")
+        elif self._decision.reserved:
             self._state["admission"].settle(
                 self._principal.account_id, call.reservation, period_start_s=self._decision.period_start_s
             )
@@ -204,7 +219,7 @@ class Visit:
 
     async def _release(self, call: Call) -> None:
         decision = self._decision
-        if not self._operation.documents or decision is None or not decision.granted:
+        if not self._operation.documents or decision is None or not decision.granted or decision.uncounted:
             return
         reservation = call.reservation if decision.reserved else ""
         try:

@@ -1,15 +1,20 @@
-"""The metering service as the gateway sees it: two calls over HTTP, neither on the path of an ordinary request."""
+"""The metering service as the gateway sees it: calls over HTTP, none on the path of an ordinary request."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx2
+import structlog
+from msgspec import to_builtins
 
+from services.api.outage import Event
 from shared.errors import Problem
 
 TIMEOUT_S = 5.0
+
+log = structlog.get_logger()
 
 
 class Metering:
@@ -41,6 +46,14 @@ class Metering:
             await self._call(
                 "POST", f"/internal/v1/accounts/{account_id}/seed", {"generation": generation or 0}
             )
+
+    async def take_events(self, events: Sequence[Event]) -> None:
+        """Have events counted, each once however often it is sent; raises unavailable."""
+        body = {"events": [to_builtins(event) for event in events]}
+        receipt = (await self._call("POST", "/internal/v1/events", body)).json()
+        for refused in receipt["refused"]:
+            event = events[refused["index"]]
+            log.error("event_refused", account=event.account, amount=event.amount, cause=refused["message"])
 
     async def aclose(self) -> None:
         await self._http.aclose()

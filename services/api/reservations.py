@@ -12,10 +12,10 @@ from typing import Any
 import asyncpg
 import msgspec
 import structlog
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.api.admission import Admission
+from services.api.meter import Meter
 from services.api.store.reservations import resolve_document
 from shared.errors import Problem
 from shared.messages import METER_SHARDS, meter_reserved
@@ -34,7 +34,7 @@ class Reservation(msgspec.Struct, frozen=True):
     document_id: str
 
 
-async def sweep_reservations(pool: Pool, meter: Redis, admission: Admission, *, kept_s: float) -> None:
+async def sweep_reservations(pool: Pool, meter: Meter, admission: Admission, *, kept_s: float) -> None:
     """Run for as long as the gateway lives; ``kept_s`` is how long a create may take before it is asked after."""
     while True:
         await asyncio.sleep(min(EVERY_S, kept_s) * random.uniform(0.5, 1))  # noqa: S311 - spreads gateways
@@ -45,15 +45,21 @@ async def sweep_reservations(pool: Pool, meter: Redis, admission: Admission, *, 
             log.warning("sweep_postponed", cause=f"{type(error).__name__}: {error}")
 
 
-async def overdue(meter: Redis, *, kept_s: float) -> list[Reservation]:
+async def overdue(meter: Meter, *, kept_s: float) -> list[Reservation]:
     """The oldest of each shard, by the meter's own clock."""
-    pipeline = meter.pipeline(transaction=False)
+    shards = await asyncio.gather(
+        *(_overdue_of(meter, shard, kept_s=kept_s) for shard in range(METER_SHARDS))
+    )
+    return [reservation for found in shards for reservation in found]
+
+
+async def _overdue_of(meter: Meter, shard: int, *, kept_s: float) -> list[Reservation]:
+    pipeline = meter.nodes.of(shard).pipeline(transaction=False)
     pipeline.time()
-    for shard in range(METER_SHARDS):
-        pipeline.zrange(meter_reserved(shard), 0, BATCH - 1, withscores=True)
-    (seconds, _), *shards = await pipeline.execute()
+    pipeline.zrange(meter_reserved(shard), 0, BATCH - 1, withscores=True)
+    (seconds, _), members = await pipeline.execute()
     before_ms = (seconds - kept_s) * 1000
-    found = (_read(member) for members in shards for member, at_ms in members if at_ms < before_ms)
+    found = (_read(member) for member, at_ms in members if at_ms < before_ms)
     return [reservation for reservation in found if reservation]
 
 

@@ -34,6 +34,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long a caller waits for a PDF before it is told render_timeout, in seconds."""
     reservation_kept_s: Annotated[float, Meta(gt=0)] = 30.0
     """How long a create may take before it is asked after, and given up if it came to nothing, in seconds."""
+    meter_down: Literal["refuse", "fail_open"] = "refuse"
+    """While the meter is away: refuse calls with 503, or let them through without limits and count them afterwards."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
 

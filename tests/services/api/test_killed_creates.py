@@ -1,6 +1,7 @@
 """A gateway that is killed while it creates leaves a document that is counted, or none that is."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -52,7 +53,9 @@ def test_a_gateway_killed_while_it_creates(
     with running("api", {**account.product.environment(), "PORT": str(port)}, folder) as process:
         wait_until_ready(f"{victim}/health/live", folder)
         with ThreadPoolExecutor() as pool:
-            held = pool.submit(asyncio.run, _kill_under_lock(account, process.kill))
+            locked = threading.Event()
+            held = pool.submit(asyncio.run, _kill_under_lock(account, process.kill, locked))
+            assert locked.wait(DEADLINE_S)
             post = pool.submit(httpx2.post, f"{victim}/v1/documents", json=body, headers=account.http.headers)
             held.result()
             with pytest.raises(httpx2.HTTPError):
@@ -66,12 +69,13 @@ def _documents(account: Account) -> int:
     return account.sql("select count(*) from api.documents where account_id = $1", account.id)[0][0]
 
 
-async def _kill_under_lock(account: Account, kill: Callable[[], None]) -> None:
+async def _kill_under_lock(account: Account, kill: Callable[[], None], locked: threading.Event) -> None:
     """Let a create come as far as its statement, which waits for a lock, and end its gateway there."""
     connection = await asyncpg.connect(account.product.urls.database)
     try:
         async with connection.transaction():
             await connection.execute("lock table api.documents in exclusive mode")
+            locked.set()
             await asyncio.to_thread(until, lambda: len(reserved(account)) == 1)
             await asyncio.sleep(0.3)
             kill()

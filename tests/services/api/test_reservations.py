@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from services.api import admission
 from services.api.admission import Admission, Decision
+from services.api.meter import Meter, OneNode
 from services.api.reservations import Reservation, overdue, resolve
 from services.api.store.clients import insert_client
 from services.api.store.documents import DocumentRow, delete_document, insert_document
@@ -67,7 +68,7 @@ def gateway_of(meter: Redis) -> Admission:
     async def seeded(account_id: str, _generation: int | None) -> None:
         await seed(meter, account_id)
 
-    return Admission(meter, seeded)
+    return Admission(Meter(OneNode(meter)), seeded)
 
 
 async def create(gateway: Admission, document_id: str) -> Decision:
@@ -172,16 +173,18 @@ async def age(meter: Redis) -> None:
 
 
 async def sweep(pool: Pool, meter: Redis, gateway: Admission) -> None:
-    for reservation in await overdue(meter, kept_s=30):
+    for reservation in await overdue(Meter(OneNode(meter)), kept_s=30):
         await resolve(pool, gateway, reservation)
     await gateway.finish()
 
 
 async def test_the_sweep_leaves_young_reservations_alone(meter: Redis, gateway: Admission) -> None:
     decision = await create(gateway, "doc_1")
-    assert await overdue(meter, kept_s=30) == []
+    assert await overdue(Meter(OneNode(meter)), kept_s=30) == []
     await age(meter)
-    assert await overdue(meter, kept_s=30) == [Reservation(ACCOUNT, decision.period_start_s, "doc_1")]
+    assert await overdue(Meter(OneNode(meter)), kept_s=30) == [
+        Reservation(ACCOUNT, decision.period_start_s, "doc_1")
+    ]
 
 
 async def test_the_sweep_settles_what_exists_or_did_and_releases_the_rest(

@@ -22,6 +22,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         "LOG_LEVEL",
         "PDF_WAIT_S",
         "RESERVATION_KEPT_S",
+        "METER_DOWN",
         "DATABASE_CONNECTIONS_MAX",
         *OWN,
     ):
@@ -62,7 +63,8 @@ def test_one_of_two_redis_alone_is_not_enough(environment: pytest.MonkeyPatch, n
 @pytest.mark.parametrize(
     ("name", "value"),
     [("PORT", "http"), ("PORT", "65536"), ("PORT", "-1"), ("DATABASE_CONNECTIONS_MAX", "0"), ("PDF_WAIT_S", "0"),
-     ("RESERVATION_KEPT_S", "0"),     ("PDF_WAIT_S", "soon"), ("LOG_LEVEL", "LOUD")],
+     ("RESERVATION_KEPT_S", "0"), ("METER_DOWN", "open"),
+     ("PDF_WAIT_S", "soon"), ("LOG_LEVEL", "LOUD")],
 )  # fmt: skip
 def test_a_malformed_variable_is_named(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
     environment.setenv(name, value)
