@@ -15,7 +15,7 @@ import structlog
 from services.metering.dirty import clean_all
 from services.metering.events import expire_events
 from services.metering.handover import BATCH_MAX, hand_over
-from services.metering.ledger import delete_fences, try_own_shard
+from services.metering.ledger import FENCES_PURGED, delete_fences, try_own_shard
 from services.metering.library import Library, ensure_library
 from services.metering.stores import STORE_ERRORS, Outage, Stores, send
 from shared.messages import METER_SHARDS, meter_stream
@@ -106,8 +106,8 @@ async def _drain_as_owner(
     while not connection.is_closed():
         count = await hand_over(connection, stores.redis, shard) if await _entry_waits(stores, shard) else 0
         if count < BATCH_MAX and time.monotonic() >= purge_at:
-            await delete_fences(connection, shard, before=datetime.now(UTC) - FENCE_KEPT)
-            purge_at = time.monotonic() + PURGE_EVERY_S
+            purged = await delete_fences(connection, shard, before=datetime.now(UTC) - FENCE_KEPT)
+            purge_at = time.monotonic() + (PURGE_EVERY_S if purged < FENCES_PURGED else 0)
         outage.ended(_name(shard))
         if 0 < count < BATCH_MAX:
             await asyncio.sleep(linger_s)

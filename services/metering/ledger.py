@@ -11,6 +11,8 @@ from shared.postgres import Connection
 # The first number of our advisory locks, so that nobody else's are taken for them.
 _HAND_OVER_LOCK = 0x696E7601
 _OWNER_LOCK = 0x696E7602
+# Of one statement: every id that something was admitted under is a fence.
+FENCES_PURGED = 10_000
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,10 +163,19 @@ async def advance_fences(connection: Connection, shard: int, fences: dict[str, i
     )
 
 
-async def delete_fences(connection: Connection, shard: int, *, before: datetime) -> None:
-    await connection.execute(
-        "delete from metering.fences where shard = $1 and updated_at < $2", shard, before
+async def delete_fences(connection: Connection, shard: int, *, before: datetime) -> int:
+    """How many went; at most FENCES_PURGED, so that it never takes long."""
+    done = await connection.execute(
+        """
+        delete from metering.fences where ctid = any(array(
+            select ctid from metering.fences where shard = $1 and updated_at < $2 limit $3
+        ))
+        """,
+        shard,
+        before,
+        FENCES_PURGED,
     )
+    return int(done.rpartition(" ")[2])
 
 
 async def insert_events(connection: Connection, event_ids: Sequence[str]) -> list[str]:
@@ -234,4 +245,4 @@ async def delete_dirty(connection: Connection, account_ids: Sequence[str]) -> li
 
 
 async def is_migrated(connection: Connection) -> bool:
-    return await connection.fetchval("select to_regclass('metering.dirty_accounts') is not null")
+    return await connection.fetchval("select to_regclass('metering.service_tokens') is not null")

@@ -34,6 +34,8 @@ from shared.postgres import Connection, acquired
 ITEMS_MAX = 1000
 # An event with the longest of everything has about 500 bytes.
 EVENTS_BYTES_MAX = 6 * 1024 * 1024
+# A gateway waits five seconds for an answer, and the ledger's shall come within them.
+STATE_TIMEOUT_S = 1.5
 _PERIOD_QUERY = frozenset({"period", "history"})
 _RANGE_QUERY = frozenset({"from", "to", "granularity"})
 _ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -106,7 +108,8 @@ async def _usage_answer(request: Request[State], account_id: str, query: dict[st
     """Counters that are gone or out of date are put right before they are read; without Redis the ledger answers."""
     stores = request.state["stores"]
     with suppress(Problem, *STORE_ERRORS):
-        await request.state["admission"].state(account_id)
+        async with asyncio.timeout(STATE_TIMEOUT_S):
+            await request.state["admission"].state(account_id)
     async with acquired(stores.pool) as connection:
         usage = await read_usage(
             connection, stores.redis, account_id, period=query.get("period"), with_days="history" in query

@@ -7,6 +7,7 @@ import pytest
 
 from services.metering import ledger
 from services.metering.ledger import (
+    FENCES_PURGED,
     Account,
     UsageRow,
     Used,
@@ -89,6 +90,16 @@ async def test_fences_are_per_shard_and_never_go_back(meter: Stores) -> None:
         assert await select_fences(connection, 1, ["a", "b", "c"]) == {"a": 5, "b": 2}
         await delete_fences(connection, 1, before=datetime.now(UTC) + HOUR)
         assert await select_fences(connection, 1, ["a", "b"]) == {}
+        assert await select_fences(connection, 2, ["a"]) == {"a": 3}
+
+
+async def test_many_old_fences_go_a_part_at_a_time(meter: Stores) -> None:
+    async with meter.pool.acquire() as connection:
+        await advance_fences(connection, 1, {f"p{number}": 1 for number in range(FENCES_PURGED + 5)})
+        await advance_fences(connection, 2, {"a": 3})
+        later = datetime.now(UTC) + HOUR
+        assert await delete_fences(connection, 1, before=later) == FENCES_PURGED
+        assert [await delete_fences(connection, 1, before=later) for _ in range(2)] == [5, 0]
         assert await select_fences(connection, 2, ["a"]) == {"a": 3}
 
 

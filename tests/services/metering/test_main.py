@@ -22,6 +22,7 @@ async def test_it_serves_and_stops_on_sigterm(database_url: str, redis_url: str)
     )  # fmt: skip
     async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         await eventually(partial(_is_ready, client), timeout_s=20)
+        metrics = await client.get("/metrics")
         seeded = await client.post(
             "/internal/v1/accounts/acct_one/seed", headers={"Authorization": "Bearer t"}
         )
@@ -29,6 +30,7 @@ async def test_it_serves_and_stops_on_sigterm(database_url: str, redis_url: str)
     async with asyncio.timeout(5):
         output, _ = await process.communicate()
     assert seeded.status_code == 204
+    assert 'invouno_store_up{store="redis"} 1\n' in metrics.text
     assert process.returncode in (0, -signal.SIGTERM)
     assert b"Traceback" not in output
 

@@ -10,17 +10,18 @@ import msgspec
 import pytest
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from services.metering import dirty, invocation
+from services.metering import dirty, invocation, routes
 from services.metering.app import create_app
 from services.metering.counters import read_live
 from services.metering.dirty import clean_all
+from services.metering.handover import hand_over
 from services.metering.http import BODY_BYTES_MAX
 from services.metering.ledger import UsageRow, add_usage
 from services.metering.limits import period_at
 from services.metering.routes import EVENTS_BYTES_MAX
 from services.metering.settings import Settings
 from services.metering.stores import Stores, redis_clock, send
-from shared.messages import meter_account
+from shared.messages import meter_account, meter_shard
 from tests.services.metering.conftest import ACCOUNT, TOKEN, Producer
 
 READ = (0, 1, 1, 0)
@@ -452,3 +453,17 @@ async def test_billing_terms_follow_at_the_periods_end(client: httpx2.AsyncClien
     assert (kept.json()["plan"], kept.json()["billing"]) == ("growth", expected)
     half = await client.put(LIMITS, json={"plan": "growth", "billing": {"anchor_day": 2}})
     assert half.json()["billing"]["next"] == {**following, "anchor_day": 2}
+
+
+async def test_usage_comes_from_the_ledger_while_redis_hangs(
+    client: httpx2.AsyncClient, meter: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.post(ADMIT, json={"items": [ask("api_calls", 7)]})
+    async with meter.pool.acquire() as connection:
+        await hand_over(connection, meter.redis, meter_shard(ACCOUNT))
+    monkeypatch.setattr(routes, "STATE_TIMEOUT_S", 0.2)
+    await send(meter.redis, "CLIENT PAUSE", 4_000, "ALL")
+    async with asyncio.timeout(4):
+        answer = await client.get(USAGE)
+    assert (answer.status_code, answer.json()["api_calls"]["used"]) == (200, 7)
+    await asyncio.sleep(2)
