@@ -14,13 +14,15 @@ from services.metering.billing import (
     set_billing,
     upsert_billing,
 )
+from services.metering.entries import decode_entry
+from services.metering.events import bucket_of
 from services.metering.handover import hand_over
 from services.metering.limits import Billing, Period, check_billing, period_at
 from services.metering.seeding import seed_account
 from services.metering.stores import Stores, redis_clock
 from shared.errors import Problem
-from shared.messages import meter_shard
-from tests.services.metering.conftest import ACCOUNT, Producer
+from shared.messages import meter_account, meter_shard
+from tests.services.metering.conftest import ACCOUNT, Clocked, Producer
 
 ALWAYS = datetime(2020, 1, 1, tzinfo=UTC)
 KOLKATA = Billing(ALWAYS, 15, "Asia/Kolkata")
@@ -125,3 +127,32 @@ async def test_what_is_counted_before_a_half_hours_start_is_not_in_the_period(me
         )
     await seed_account(meter, ACCOUNT)
     assert (await Producer(meter).admit(PEEK))[0].calls_used == 7
+
+
+@pytest.mark.parametrize(
+    ("at", "bucket"),
+    [("18:30:00", "18:30:00"), ("18:59:59", "18:30:00"), ("19:00:00", "19:00:00")],
+)
+def test_a_call_in_the_half_hour_in_which_a_period_begins_is_counted_from_its_start(
+    clocked: Clocked, at: str, bucket: str
+) -> None:
+    period = period_at(datetime(2026, 3, 15, tzinfo=UTC), [KOLKATA])
+    bounds = (int(period.start.timestamp()), int(period.end.timestamp()))
+    clocked.set(int(datetime.fromisoformat(f"2026-03-14T{at}Z").timestamp()) * 1_000_000)
+    clocked.call("clocked_seed_v1", 1, meter_account(ACCOUNT), 0, 60, -1, -1, *bounds, 0, 0)
+    assert clocked.read().status == 0
+    (counted,) = decode_entry(clocked.last_entry()).counted
+    assert counted.bucket_s == int(datetime.fromisoformat(f"2026-03-14T{bucket}Z").timestamp())
+    assert counted.bucket_s == int(
+        bucket_of(datetime.fromisoformat(f"2026-03-14T{at}Z"), [KOLKATA]).timestamp()
+    )
+
+
+def test_a_call_at_the_end_of_an_accounts_own_period_has_it_seeded_anew(clocked: Clocked) -> None:
+    period = period_at(datetime(2026, 3, 15, tzinfo=UTC), [KOLKATA])
+    bounds = (int(period.start.timestamp()), int(period.end.timestamp()))
+    clocked.set(bounds[1] * 1_000_000 - 1)
+    clocked.call("clocked_seed_v1", 1, meter_account(ACCOUNT), 0, 60, 1, -1, *bounds, 0, 0)
+    assert [reply.granted for reply in clocked.admit((0, 1, 1, 0), (0, 1, 1, 0))] == [1, 0]
+    clocked.advance(1)
+    assert clocked.read().status == 1
