@@ -32,7 +32,8 @@ from shared.errors import Problem
 from shared.postgres import Connection, acquired
 
 ITEMS_MAX = 1000
-# An event with the longest of everything has about 500 bytes.
+# An item or an event with the longest of everything has about 500 bytes.
+ADMIT_BYTES_MAX = 640 * 1024
 EVENTS_BYTES_MAX = 6 * 1024 * 1024
 # A gateway waits five seconds for an answer, and the ledger's shall come within them.
 STATE_TIMEOUT_S = 1.5
@@ -130,7 +131,7 @@ async def _range_answer(request: Request[State], account_id: str, query: dict[st
 
 
 async def post_admit(request: Request[State]) -> Response:
-    body = await read_json(request, AdmitBody)
+    body = await read_json(request, AdmitBody, bytes_max=ADMIT_BYTES_MAX)
     return json_answer({"items": await request.state["admission"].admit(body.items)})
 
 

@@ -18,7 +18,7 @@ from services.metering.handover import hand_over
 from services.metering.http import BODY_BYTES_MAX
 from services.metering.ledger import UsageRow, add_usage
 from services.metering.limits import period_at
-from services.metering.routes import EVENTS_BYTES_MAX
+from services.metering.routes import ADMIT_BYTES_MAX, EVENTS_BYTES_MAX
 from services.metering.settings import Settings
 from services.metering.stores import Stores, redis_clock, send
 from shared.messages import meter_account, meter_shard
@@ -217,7 +217,8 @@ BAD_REQUESTS: tuple[tuple[str, str, bytes, int, str, str], ...] = (
     ("POST", ADMIT, b"{", 400, "invalid_json", ""),
     ("POST", ADMIT, b"\xff", 400, "invalid_json", ""),
     ("PUT", LIMITS, NESTED, 400, "invalid_json", ""),
-    ("POST", ADMIT, b" " * (BODY_BYTES_MAX + 1), 413, "payload_too_large", ""),
+    ("PUT", LIMITS, b" " * (BODY_BYTES_MAX + 1), 413, "payload_too_large", ""),
+    ("POST", ADMIT, b" " * (ADMIT_BYTES_MAX + 1), 413, "payload_too_large", ""),
     ("POST", ADMIT, b"[]", 422, "validation_error", "body"),
     ("POST", ADMIT, b"{}", 422, "validation_error", "body"),
     ("POST", ADMIT, WRONG_METRIC, 422, "validation_error", "items[0].metric"),
@@ -373,6 +374,14 @@ async def test_events_are_taken_while_redis_is_away_and_counted_when_it_is_back(
     await clean_all(meter)
     (item,) = (await client.post(ADMIT, json={"items": [ask("api_calls")]})).json()["items"]
     assert item["remaining"] == 500 - 7
+
+
+async def test_the_largest_batch_of_items_fits_through_the_door(client: httpx2.AsyncClient) -> None:
+    item = {"account": "a" * 64, "metric": "m" * 40, "cost": 1_000_000}
+    items = [{**item, "id": f"{number:x>255}"} for number in range(1_000)]
+    answer = await client.post(ADMIT, json={"items": items})
+    assert answer.status_code == 200
+    assert all(verdict["granted"] for verdict in answer.json()["items"])
 
 
 async def test_the_largest_batch_of_events_fits_through_the_door(client: httpx2.AsyncClient) -> None:
