@@ -19,7 +19,7 @@ from services.api.domain.document import Documents
 from services.api.door import Door
 from services.api.expiry import expire_idempotency
 from services.api.http import request_id, send_answer
-from services.api.meter import Meter, OneNode
+from services.api.meter import open_meter
 from services.api.metering import open_metering
 from services.api.outage import OpenCalls
 from services.api.pdf import Pdfs
@@ -32,7 +32,6 @@ from shared.errors import Problem
 from shared.objects import open_store
 from shared.postgres import open_pool
 from shared.queue import open_queue
-from shared.redis import open_redis
 from shared.tasks import stop_tasks
 from shared.templates import TEMPLATES
 
@@ -74,7 +73,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         size_max=settings.database_connections_max,
         statement_timeout_s=STATEMENT_TIMEOUT_S,
     )
-    meter = Meter(OneNode(open_redis(settings.meter_url, timeout_s=METER_TIMEOUT_S)))
+    meter = open_meter(settings.meter_url, timeout_s=METER_TIMEOUT_S)
     queue = open_queue(settings.queue_url)
     metering = open_metering(settings.metering_url, settings.service_token)
     rendered = Pdfs(queue, open_store(settings.object_store_url), wait_s=settings.pdf_wait_s)

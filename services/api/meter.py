@@ -6,18 +6,18 @@ from typing import Any, Protocol
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import ClusterError, ReadOnlyError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from shared.cluster import Cluster, is_elsewhere
 from shared.messages import METER_SHARDS, meter_stream
+from shared.redis import open_redis
 from shared.tasks import stop_tasks
 
 PROBE_S = 0.1
 # The call may have been executed.
 LOST = (RedisConnectionError, RedisTimeoutError, OSError)
-# The node has refused it, for the shard is another's by now.
-ELSEWHERE = (ClusterError, ReadOnlyError)
 
 Command = list[Any]
 
@@ -30,9 +30,10 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Nodes(Protocol):
-    """Which client reaches a shard."""
+    """Which client reaches a key: a cluster, or the one there is."""
 
-    def of(self, shard: int) -> "Redis": ...
+    def of(self, key: str) -> "Redis": ...
+    async def learn(self) -> None: ...
     async def refresh(self) -> None: ...
     async def aclose(self) -> None: ...
 
@@ -41,9 +42,12 @@ class OneNode:
     def __init__(self, redis: "Redis") -> None:
         self._redis = redis
 
-    def of(self, shard: int) -> "Redis":
-        del shard
+    def of(self, key: str) -> "Redis":
+        del key
         return self._redis
+
+    async def learn(self) -> None:
+        """There is nothing to find out."""
 
     async def refresh(self) -> None:
         """There is nothing to find out."""
@@ -52,11 +56,19 @@ class OneNode:
         await self._redis.aclose()
 
 
+def open_meter(url: str, *, timeout_s: float) -> "Meter":
+    redis = open_redis(url, timeout_s=timeout_s)
+    return Meter(redis if isinstance(redis, Cluster) else OneNode(redis))
+
+
 class Meter:
     def __init__(self, nodes: Nodes) -> None:
-        self.nodes = nodes
+        self._nodes = nodes
         self._away: set[int] = set()
         self._probing: asyncio.Task[None] | None = None
+
+    def node(self, shard: int) -> "Redis":
+        return self._nodes.of(meter_stream(shard))
 
     def is_away(self, shard: int) -> bool:
         """Whether the shard did not answer, and has not since."""
@@ -64,6 +76,7 @@ class Meter:
 
     async def call(self, commands: Mapping[int, Command]) -> dict[int, Reply]:
         """One call of a function for each shard, in one round trip; what is lost is sent once more as it was."""
+        await self._learn()
         first = await self._send(commands)
         replies = {shard: Reply(value) for shard, value in first.items()}
         failed = {shard: commands[shard] for shard, value in first.items() if _has_failed(value)}
@@ -76,19 +89,17 @@ class Meter:
 
     async def ping(self) -> None:
         """Raises what the client raises unless every node answers."""
-        await asyncio.gather(
-            *(node.ping() for node in {self.nodes.of(shard) for shard in range(METER_SHARDS)})
-        )
+        await asyncio.gather(*(node.ping() for node in {self.node(shard) for shard in range(METER_SHARDS)}))
 
     async def aclose(self) -> None:
         if self._probing is not None:
             await stop_tasks([self._probing])
-        await self.nodes.aclose()
+        await self._nodes.aclose()
 
     async def _send(self, commands: Mapping[int, Command]) -> dict[int, Any]:
         by_node: dict[Redis, dict[int, Command]] = {}
         for shard, command in commands.items():
-            by_node.setdefault(self.nodes.of(shard), {})[shard] = command
+            by_node.setdefault(self.node(shard), {})[shard] = command
         sent = (self._send_to(node, shards) for node, shards in by_node.items())
         return {shard: value for values in await asyncio.gather(*sent) for shard, value in values.items()}
 
@@ -121,17 +132,23 @@ class Meter:
     async def _answers(self, shard: int) -> bool:
         """Asks for a key, which a node answers only for a slot that it serves."""
         try:
-            await self.nodes.of(shard).exists(meter_stream(shard))
+            await self.node(shard).exists(meter_stream(shard))
         except (RedisError, OSError):
             return False
         return True
 
+    async def _learn(self) -> None:
+        try:
+            await self._nodes.learn()
+        except (RedisError, OSError):
+            return  # the call itself will say so
+
     async def _refresh(self) -> None:
         try:
-            await self.nodes.refresh()
+            await self._nodes.refresh()
         except (RedisError, OSError):
             return  # as long as no node answers, the last that was known holds
 
 
 def _has_failed(value: Any) -> bool:
-    return isinstance(value, (*LOST, *ELSEWHERE))
+    return isinstance(value, LOST) or is_elsewhere(value)

@@ -46,15 +46,14 @@ async def sweep_reservations(pool: Pool, meter: Meter, admission: Admission, *, 
 
 
 async def overdue(meter: Meter, *, kept_s: float) -> list[Reservation]:
-    """The oldest of each shard, by the meter's own clock."""
-    shards = await asyncio.gather(
-        *(_overdue_of(meter, shard, kept_s=kept_s) for shard in range(METER_SHARDS))
-    )
-    return [reservation for found in shards for reservation in found]
+    """The oldest of each shard that is not away, by the meter's own clock."""
+    shards = [shard for shard in range(METER_SHARDS) if not meter.is_away(shard)]
+    found = await asyncio.gather(*(_overdue_of(meter, shard, kept_s=kept_s) for shard in shards))
+    return [reservation for of_shard in found for reservation in of_shard]
 
 
 async def _overdue_of(meter: Meter, shard: int, *, kept_s: float) -> list[Reservation]:
-    pipeline = meter.nodes.of(shard).pipeline(transaction=False)
+    pipeline = meter.node(shard).pipeline(transaction=False)
     pipeline.time()
     pipeline.zrange(meter_reserved(shard), 0, BATCH - 1, withscores=True)
     (seconds, _), members = await pipeline.execute()

@@ -1,5 +1,6 @@
 """The Redis Function library: its source, its revision, and keeping the newest one loaded, also in a new Redis."""
 
+import asyncio
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from services.metering.stores import send
+from shared.redis import nodes_of
 
 NAME = "invouno_meter_v1"
 SEED_FUNCTION = "invouno_seed_v1"
@@ -31,16 +33,26 @@ def read_library() -> Library:
 
 
 async def ensure_library(redis: Redis, library: Library) -> bool:
-    """Load the library unless Redis has this revision or a newer one; True when it was loaded.
+    """Load the library on every node unless it has this revision or a newer one; True when it was loaded on any.
 
-    So processes of two releases do not replace one another's: the newer stays, whoever looks last.
+    So processes of two releases do not replace one another's: the newer stays, whoever looks last. Raises what a node
+    that is away raises, once the others have been seen to.
     """
-    held = await revision_of(redis)
+    loads = (_ensure_on(node, library) for node in await nodes_of(redis))
+    results = await asyncio.gather(*loads, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return any(results)
+
+
+async def _ensure_on(node: Redis, library: Library) -> bool:
+    held = await _revision_on(node)
     if held is not None and held >= library.revision:
         return False
     replace = () if held is None else ("REPLACE",)
     try:
-        await send(redis, "FUNCTION LOAD", *replace, library.source)
+        await send(node, "FUNCTION LOAD", *replace, library.source)
     except ResponseError as error:
         if held is None and "already exists" in str(error):
             return False  # another process came first; if its revision is older, the next look replaces it
@@ -82,8 +94,13 @@ def is_missing_function(error: ResponseError) -> bool:
 
 
 async def revision_of(redis: Redis) -> int | None:
-    """The revision that Redis has loaded, None without the library."""
-    listed = await send(redis, "FUNCTION LIST", "LIBRARYNAME", NAME, "WITHCODE")
+    """The oldest revision that a node of Redis has loaded, None when one has none."""
+    revisions = [await _revision_on(node) for node in await nodes_of(redis)]
+    return None if None in revisions else min(revision for revision in revisions if revision is not None)
+
+
+async def _revision_on(node: Redis) -> int | None:
+    listed = await send(node, "FUNCTION LIST", "LIBRARYNAME", NAME, "WITHCODE")
     return (
         _revision(dict(zip(listed[0][::2], listed[0][1::2], strict=True))[b"library_code"])
         if listed
