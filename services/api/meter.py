@@ -10,6 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from services.api.wire import Wire
 from shared.cluster import Cluster, is_elsewhere
 from shared.messages import METER_SHARDS, meter_stream
 from shared.redis import open_redis
@@ -65,6 +66,7 @@ class Meter:
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
         self._away: set[int] = set()
+        self._wires: dict[Redis, Wire] = {}
         self._probing: asyncio.Task[None] | None = None
 
     def node(self, shard: int) -> "Redis":
@@ -94,21 +96,26 @@ class Meter:
     async def aclose(self) -> None:
         if self._probing is not None:
             await stop_tasks([self._probing])
+        for wire in self._wires.values():
+            await wire.aclose()
         await self._nodes.aclose()
 
     async def _send(self, commands: Mapping[int, Command]) -> dict[int, Any]:
         by_node: dict[Redis, dict[int, Command]] = {}
         for shard, command in commands.items():
             by_node.setdefault(self.node(shard), {})[shard] = command
+        if len(by_node) == 1:
+            return await self._send_to(*by_node.popitem())
         sent = (self._send_to(node, shards) for node, shards in by_node.items())
         return {shard: value for values in await asyncio.gather(*sent) for shard, value in values.items()}
 
     async def _send_to(self, node: "Redis", commands: Mapping[int, Command]) -> dict[int, Any]:
-        pipeline = node.pipeline(transaction=False)
-        for command in commands.values():
-            pipeline.fcall(*command)
+        wire = self._wires.get(node)
+        if wire is None:
+            wire = self._wires[node] = Wire(node)
         try:
-            return dict(zip(commands, await pipeline.execute(raise_on_error=False), strict=True))
+            replies = await wire.exchange([("FCALL", *command) for command in commands.values()])
+            return dict(zip(commands, replies, strict=True))
         except (RedisError, OSError) as error:
             return dict.fromkeys(commands, error)
 
