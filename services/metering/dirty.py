@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from services.metering.counters import forget_counters
 from services.metering.ledger import delete_dirty, lock_hand_over, select_dirty
-from services.metering.stores import Stores
+from services.metering.stores import STORE_ERRORS, Stores
 from shared.messages import meter_shard
 from shared.postgres import Connection, acquired
 
@@ -23,11 +23,21 @@ async def clean_accounts(stores: Stores, account_ids: Iterable[str]) -> None:
     by_shard: dict[int, list[str]] = {}
     for account_id in account_ids:
         by_shard.setdefault(meter_shard(account_id), []).append(account_id)
+    failed: BaseException | None = None
     for shard, names in by_shard.items():
-        left = iter(sorted(names))
-        while batch := list(islice(left, BATCH_MAX)):
-            async with acquired(stores.pool) as connection:
-                await clean_batch(connection, stores.redis, shard, batch)
+        try:
+            await _clean_shard(stores, shard, sorted(names))
+        except STORE_ERRORS as error:
+            failed = error  # one node of a cluster may be away alone
+    if failed is not None:
+        raise failed
+
+
+async def _clean_shard(stores: Stores, shard: int, account_ids: Sequence[str]) -> None:
+    left = iter(account_ids)
+    while batch := list(islice(left, BATCH_MAX)):
+        async with acquired(stores.pool) as connection:
+            await clean_batch(connection, stores.redis, shard, batch)
 
 
 async def clean_all(stores: Stores) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from services.metering import dirty as cleaning
 from services.metering import events as taking
 from services.metering.consumer import in_background
 from services.metering.dirty import BATCH_MAX, clean_accounts, clean_all
@@ -26,6 +28,7 @@ from services.metering.library import read_library
 from services.metering.limits import Billing, period_at
 from services.metering.seeding import seed_account
 from services.metering.stores import Stores
+from shared.messages import meter_shard
 from tests.services.metering.conftest import ACCOUNT, Producer, eventually
 
 NOW = datetime(2026, 3, 15, 12, 34, 56, tzinfo=UTC)
@@ -137,17 +140,32 @@ async def test_what_a_crash_left_dirty_is_cleaned_in_the_background(meter: Store
     assert (await gateway.admit(PEEK))[0].status == 1
 
 
+async def test_a_shard_whose_node_is_away_keeps_no_other_dirty(
+    meter: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await taken(meter, *(event(f"e{number}", account=f"acct_{number}") for number in range(40)))
+    away = meter_shard("acct_0")
+
+    async def partly(redis: Any, account_ids: list[str]) -> None:
+        assert redis
+        if meter_shard(account_ids[0]) == away:
+            raise RedisTimeoutError
+
+    monkeypatch.setattr(cleaning, "forget_counters", partly)
+    with pytest.raises(RedisTimeoutError):
+        await clean_all(meter)
+    assert {meter_shard(account_id) for account_id in await dirty(meter)} == {away}
+
+
 async def test_an_account_that_is_marked_while_it_is_cleaned_is_cleaned_again(meter: Stores) -> None:
     await taken(meter, event("a"))
     async with meter.pool.acquire() as connection:
         async with connection.transaction():
             await take_events(connection, [event("b")])
-            cleaning = asyncio.create_task(clean_accounts(meter, [ACCOUNT]))
+            task = asyncio.create_task(clean_accounts(meter, [ACCOUNT]))
             await asyncio.sleep(0.1)
-            assert (
-                not cleaning.done()
-            )  # or a seed could read the ledger without b, and nobody would look again
-        await cleaning
+            assert not task.done()  # or a seed could read the ledger without b, and nobody would look again
+        await task
     assert await dirty(meter) == []
 
 
