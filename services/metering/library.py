@@ -14,6 +14,7 @@ from services.metering.stores import send
 from shared.redis import nodes_of
 
 NAME = "invouno_meter_v1"
+PARTS = ("admission.lua", "counters.lua")
 SEED_FUNCTION = "invouno_seed_v1"
 LIMITS_FUNCTION = "invouno_limits_v1"
 GENERATION_FUNCTION = "invouno_generation_v1"
@@ -28,7 +29,8 @@ class Library(msgspec.Struct, frozen=True):
 
 
 def read_library() -> Library:
-    source = Path(__file__).with_name("admission.lua").read_bytes()
+    folder = Path(__file__).parent
+    source = b"\n".join((folder / part).read_bytes() for part in PARTS)
     return Library(source, _revision(source))
 
 
