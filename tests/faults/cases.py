@@ -32,6 +32,9 @@ ALL = (*GATEWAYS, "metering", "valkey", "postgres")
 ONE_GATEWAY = Setup(gateways=1, proxied_gateways=True)
 GATEWAYS_PROXIED = Setup(proxied_gateways=True)
 METERING_PROXIED = Setup(proxied_metering=True)
+FAIL_OPEN = Setup(environment=(("METER_DOWN", "fail_open"),))
+CLUSTER = Setup(cluster=True)
+NODES = ("node-1", "node-2", "node-3")
 RENDERING = Setup(renderer=True, environment=(("PDF_WAIT_S", "5"),))
 
 CASES = (
@@ -105,6 +108,7 @@ CASES = (
     Case(name="metering stopped for 10 s", rounds=1, fault=stop_for("metering", 10)),
     Case(name="PostgreSQL stopped for 30 s", rounds=1, fault=stop_for("postgres", 30)),
     Case(name="Redis paused for 5 s", rounds=2, fault=freeze_for("valkey", 5)),
+    Case(name="Redis stopped for 5 s, fail_open", rounds=2, fault=stop_for("valkey", 5), setup=FAIL_OPEN),
     Case(name="Redis cut off from the gateways", rounds=10, fault=cut(meter), setup=GATEWAYS_PROXIED),
     Case(name="Redis slow by 100 ms", rounds=2, fault=slow(meter, 0.1, 5), setup=GATEWAYS_PROXIED),
     Case(
@@ -145,5 +149,12 @@ CASES = (
         think_s=0.0,
         limit=(300, 1_500),
         fresh=True,
+    ),
+    Case(name="a node of the cluster killed", rounds=10, fault=kill(*NODES), setup=CLUSTER),
+    Case(
+        name="any one or two killed, on the cluster",
+        rounds=10,
+        fault=kill_any(*NODES, *GATEWAYS, "metering"),
+        setup=CLUSTER,
     ),
 )

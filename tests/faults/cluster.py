@@ -1,6 +1,7 @@
 """Three Valkey nodes as one cluster on this machine, without replicas: a killed node comes back with its data."""
 
 import asyncio
+import tempfile
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,8 +20,10 @@ PASSWORD = "a-password-of-the-cluster"
 
 class Cluster:
     def __init__(self, folder: Path) -> None:
+        home = Path(tempfile.mkdtemp(prefix="cluster-", dir=folder))
+        home.chmod(0o711)
         self._buses = [free_port() for _ in range(NODES)]
-        self.nodes = [_node(folder, f"node-{at + 1}", bus) for at, bus in enumerate(self._buses)]
+        self.nodes = [_node(home, f"node-{at + 1}", bus) for at, bus in enumerate(self._buses)]
 
     @property
     def url(self) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,7 +17,9 @@ from shared.messages import METER_SHARDS, meter_account, meter_stream
 from tests.faults.world import World
 
 AGREE_S = 30.0
+TOUCH_S = 1.0
 POLL_S = 0.02
+Touch = Callable[[], Awaitable[None]]
 AWAY = (OSError, RedisError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 
@@ -92,15 +94,24 @@ async def _documents(connection: "asyncpg.Connection[asyncpg.Record]", accounts:
     return dict.fromkeys(accounts, 0) | {row[0]: row[1] for row in rows}
 
 
-async def agreement(world: World, callers: Sequence[Caller]) -> tuple[Counts, float]:
-    """The counts once they agree, and after how many seconds; or as they are after AGREE_S."""
+async def agreement(
+    world: World, callers: Sequence[Caller], *, lost_max: int = 0, touch: Touch | None = None
+) -> tuple[Counts, float]:
+    """The counts once they agree and lack no call, and after how many seconds; or as they are after AGREE_S.
+
+    An account whose counters are to be made anew gets them at its next call: now and then it is given one.
+    """
     began = time.monotonic()
+    touch_at = began + TOUCH_S
     counts: Counts | None = None
     while time.monotonic() - began < AGREE_S:
         with suppress(*AWAY):
             counts = await read_counts(world, callers)
-            if counts.agree():
+            if counts.agree() and loss_of(counts, callers).lost <= lost_max:
                 break
+        if touch is not None and time.monotonic() >= touch_at:
+            await touch()
+            touch_at = time.monotonic() + TOUCH_S
         await asyncio.sleep(POLL_S)
     assert counts is not None
     return counts, time.monotonic() - began

@@ -141,7 +141,7 @@ async def _play_round(row: Row, case: Case, play: Round, before: Loss) -> Loss:
     await asyncio.gather(ready(play.world.metering_url), *_served(play, case))
     served_s = time.monotonic() - play.over_at
     await load.stop()
-    counts, drained_s = await agreement(play.world, play.callers)
+    counts, drained_s = await _agreement(play, before)
     row.rounds += 1
     row.may_lose += play.may_lose
     row.recovery_s = max(row.recovery_s, served_s + drained_s)
@@ -151,6 +151,13 @@ async def _play_round(row: Row, case: Case, play: Round, before: Loss) -> Loss:
     if drained_s > DRAINED_S_MAX:
         row.problems.append(f"[{play.seed}] drained after {drained_s:.1f} s")
     return loss
+
+
+async def _agreement(play: Round, before: Loss) -> tuple[Counts, float]:
+    async def touch() -> None:
+        await asyncio.gather(*(_answered(play.world.urls[0], caller, TEMPLATES) for caller in play.callers))
+
+    return await agreement(play.world, play.callers, lost_max=before.lost + play.may_lose, touch=touch)
 
 
 def _served(play: Round, case: Case) -> list[Awaitable[None]]:

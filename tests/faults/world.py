@@ -1,7 +1,9 @@
 """The product as the suite breaks it: both stores durable, and each process at hand for itself."""
 
 import asyncio
+import random
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
@@ -20,13 +22,13 @@ from cli.main import build_parser
 from cli.migrate import migrate
 from cli.stores import Settings, Stores
 from deploy.local.postgres import postgres_store
-from deploy.local.store import free_port
 from deploy.local.valkey import valkey_store
 from tests.faults.cluster import Cluster
 from tests.faults.processes import Process, Server, Service
 
 PATIENCE_S = 60.0
 POLL_S = 0.02
+LASTING_PORTS = (20_000, 32_000)
 CLIENT_TIMEOUT_S = 5.0
 CLOCK = Path(__file__).with_name("clock")
 
@@ -55,7 +57,7 @@ class World:
         self.meter_proxy = Proxy(self.valkey.url)
         self.ledger_proxy = Proxy(self.postgres.url)
         self.cluster: Cluster | None = None
-        self._ports = [free_port() for _ in range(4)]
+        self._ports = _lasting_ports(4)
         self.metering: Service = self._metering(Setup())
         self.renderer: Service | None = None
         self.gateways: list[Service] = []
@@ -197,6 +199,17 @@ def _folder() -> Generator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lasting_ports(count: int) -> list[int]:
+    """Ports below those of outgoing connections, so that each is still free when its service is started again."""
+    offered = random.sample(range(*LASTING_PORTS), 100)
+    return [port for port in offered if _is_free(port)][:count]
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 async def stop_services(world: World) -> None:
