@@ -269,7 +269,6 @@ async def test_sweeps_that_race_with_creates_and_each_other_count_exactly_what_w
     made = await asyncio.gather(*map(late_create, range(60)), *map(sweeps, gateways))
     await age(meter)
     await sweep(pool, meter, gateways[0])
-    assert 0 < sum(made) < 60
     assert (await reserved(meter), await documents_used(meter)) == (0, sum(made))
 
 
