@@ -139,6 +139,11 @@ def faults_of(counts: Counts, callers: Sequence[Caller]) -> list[str]:
         live, ledger = counts.live[caller.account_id], counts.ledger[caller.account_id]
         if live != ledger:
             found.append(f"{caller.account_id}: Redis has {live}, the ledger {ledger}")
-        if caller.limit is not None and ledger.calls > caller.limit:
+        if caller.limit is not None and not _is_within(caller.limit, ledger.calls, caller):
             found.append(f"{caller.account_id}: {ledger.calls} admitted of {caller.limit}")
     return found
+
+
+def _is_within(limit: int, calls: int, caller: Caller) -> bool:
+    """Never more than the limit, and exactly that many by the time that a call is refused."""
+    return calls == limit if caller.tally.refused else calls <= limit
