@@ -17,8 +17,8 @@ from tests.faults.processes import Service
 from tests.faults.rounds import furnish
 from tests.faults.world import Setup, World, opened_world, ready
 
-PAIRS = 15
-SLICE_S = 2
+PAIRS = 40
+SLICE_S = 1
 WARM_UP_S = 1
 AGAINST = "the gateway without admission"
 
