@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from arq.connections import ArqRedis, RedisSettings
+from arq.connections import ArqRedis
 from redis.asyncio import ConnectionPool
 
 from shared.messages import RENDER_QUEUE
@@ -31,10 +31,3 @@ def open_queue(url: str) -> ArqRedis:
         job_deserializer=decode_job,
         default_queue_name=RENDER_QUEUE,
     )
-
-
-def redis_settings(url: str) -> RedisSettings:
-    settings = RedisSettings.from_dsn(url)
-    settings.conn_retries = 5
-    settings.conn_retry_delay = 1
-    return settings
