@@ -18,7 +18,10 @@ ADMIT_FUNCTION = "invouno_admit_v1"
 
 
 class Party(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Seller or client as printed on a document; empty text means absent."""
+    """Seller or client as printed on a document; empty text means absent.
+
+    ``iban``, ``bic`` and ``payment_terms`` say how a seller is paid; a client has none.
+    """
 
     name: str
     email: str = ""
@@ -31,6 +34,9 @@ class Party(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     postal_code: str = ""
     phone: str = ""
     tax_id: str = ""
+    iban: str = ""
+    bic: str = ""
+    payment_terms: str = ""
 
 
 class RenderLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -44,7 +50,9 @@ class RenderLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class RenderJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A whole document as a value: all that a renderer needs, and all that its bytes depend on.
 
-    ``exponent`` is the currency's number of decimals; ``updated_at`` dates the PDF (UTC).
+    ``exponent`` is the currency's number of decimals; ``updated_at`` dates the PDF (UTC). ``locale`` is one of
+    shared/locales.py, ``page_size`` ``a4`` or ``letter``, ``accent_color`` ``#rrggbb`` or empty for the template's own,
+    ``logo`` the path of a PNG in the object store or empty.
     """
 
     version: int = 1
@@ -67,6 +75,10 @@ class RenderJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     total: Decimal
     notes: str = ""
     updated_at: datetime
+    locale: str = "en"
+    page_size: str = "a4"
+    accent_color: str = ""
+    logo: str = ""
 
 
 class RenderDone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -9,9 +9,9 @@ import base64
 import contextlib
 import os
 import signal
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from playwright.async_api import Browser, CDPSession, Error, Playwright, async_playwright
@@ -48,6 +48,8 @@ PRINT_OPTIONS: dict[str, Any] = {
 }
 # The driver ignores a signal that was meant for the whole process group, so that prints under way are finished.
 DEAF_DRIVER = "--import=data:text/javascript,process.on('SIGTERM',()=>{})"
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -141,13 +143,17 @@ class Chromium:
     slots: asyncio.Queue[Page | None]
 
     async def print(self, html: str) -> bytes:
-        """The document as PDF; a browser that breaks or hangs on it is replaced, and it is tried once more.
+        """The document as PDF; raises PrintError."""
+        return await self.use(lambda page: page.print(html))
+
+    async def use(self, work: Callable[[Page], Awaitable[T]]) -> T:
+        """What ``work`` makes of a page; a browser that breaks or hangs on it is replaced, and it is tried once more.
 
         Raises PrintError.
         """
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
-                return await self._print_once(html)
+                return await self._use_once(work)
             except (Error, TimeoutError) as error:
                 log.warning("browser replaced", attempt=attempt, cause=_first_line(error))
         raise PrintError("The browser could not print this document")
@@ -157,11 +163,11 @@ class Chromium:
         pages = self.slots.qsize()
         await asyncio.gather(*(self.print("<!doctype html><p>warm") for _ in range(pages)))
 
-    async def _print_once(self, html: str) -> bytes:
+    async def _use_once(self, work: Callable[[Page], Awaitable[T]]) -> T:
         page = await self.slots.get()
         try:
             page = await self._fresh(page)
-            return await page.print(html)
+            return await work(page)
         except BaseException:
             # Cancelled or failed half-way: what the page holds is unknown, so nobody may print on it again.
             if page is not None:
