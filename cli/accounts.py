@@ -10,7 +10,7 @@ import msgspec
 
 from cli.output import add_json_option
 from cli.stores import Stores
-from services.api.domain.client import RULES, new_profile
+from services.api.domain.account import PROFILE_RULES, new_seller
 from services.api.domain.money import EXPONENTS
 from services.api.store import accounts
 from services.api.store.accounts import AccountRow
@@ -19,8 +19,17 @@ from services.metering.accounts import read_account, set_plan
 from services.metering.billing import Change, read_billing, set_billing
 from services.metering.limits import ANCHOR_DAY_MAX, DEFAULT_PLAN, PLANS
 from shared.errors import Problem
+from shared.locales import LOCALES, PAGE_SIZES
 from shared.templates import TEMPLATES
 
+HELP = {
+    "iban": "where the seller is paid, with or without spaces",
+    "bic": "the bank of the IBAN",
+    "payment_terms": "up to 500 characters, printed beside the bank",
+    "locale": f"the language of documents: {', '.join(LOCALES)}",
+    "page_size": f"the paper of documents: {' or '.join(PAGE_SIZES)}",
+    "accent_color": "#rrggbb, instead of the template's own",
+}
 LIMITS = ("burst_per_min", "api_calls", "documents")
 
 
@@ -38,10 +47,11 @@ def add_to(nouns: Any) -> None:
     create.add_argument(
         "--time-zone", type=_time_zone, default="UTC", metavar="ZONE", help="such as Europe/Paris"
     )
-    for field in RULES:
+    for field in PROFILE_RULES:
         if field != "name":
             create.add_argument(
-                f"--{field.replace('_', '-')}", help=f"the seller's {field.replace('_', ' ')}"
+                f"--{field.replace('_', '-')}",
+                help=HELP.get(field, f"the seller's {field.replace('_', ' ')}"),
             )
     create.set_defaults(perform=create_account)
 
@@ -85,7 +95,7 @@ def _add_billing(verbs: Any) -> argparse.ArgumentParser:
 
 
 async def create_account(stores: Stores, options: argparse.Namespace) -> dict[str, Any]:
-    profile = new_profile({field: getattr(options, field) for field in RULES})
+    profile = new_seller({field: getattr(options, field) for field in PROFILE_RULES})
     account_id = new_id("acct")
     connection = await stores.connection()
     await set_plan(connection, stores.redis(), account_id, options.plan)

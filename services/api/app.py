@@ -25,7 +25,7 @@ from services.api.outage import OpenCalls
 from services.api.pdf import Pdfs
 from services.api.problems import problem_answer
 from services.api.reservations import sweep_reservations
-from services.api.routes import clients, documents, health, pdfs, templates, usage
+from services.api.routes import account, clients, documents, health, pdfs, templates, usage
 from services.api.seeding import Seeding
 from services.api.settings import Settings
 from shared.errors import Problem
@@ -45,6 +45,7 @@ DOORS: dict[str, Door] = {
     **clients.DOORS,
     **templates.DOORS,
     **usage.DOORS,
+    **account.DOORS,
 }
 
 

@@ -15,7 +15,15 @@ from shared.errors import Problem
 from shared.postgres import Connection, Pool, acquired
 
 PREFIX = "pk_live_"
-SCOPES = ("documents:read", "documents:write", "clients:read", "clients:write", "usage:read")
+SCOPES = (
+    "documents:read",
+    "documents:write",
+    "clients:read",
+    "clients:write",
+    "usage:read",
+    "account:read",
+    "account:write",
+)
 CACHED_MAX = 20_000
 # A backstop only: a revoked key is refused on its next call by its account's generation.
 CACHED_S = 60.0

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.api.domain.client import RULES
+from services.api.domain.account import PROFILE_RULES
 from services.metering.limits import PLANS
 from tests.cli.conftest import Invouno
 
@@ -32,9 +32,11 @@ def test_an_account_begins_free_in_dollars_clean_and_utc(invouno: Invouno) -> No
 
 
 def test_all_that_documents_say_of_the_seller_can_be_given(invouno: Invouno) -> None:
-    seller = {
-        name: "jane@acme.example" if name == "email" else f"Ünï {name}" for name in RULES if name != "name"
-    }
+    chosen = {
+        "email": "jane@acme.example", "iban": "DE89370400440532013000", "bic": "COBADEFFXXX", "locale": "fr",
+        "page_size": "letter", "accent_color": "#1a7f5a",
+    }  # fmt: skip
+    seller = {name: chosen.get(name, f"Ünï {name}") for name in PROFILE_RULES if name != "name"}
     options = [part for name, value in seller.items() for part in (f"--{name.replace('_', '-')}", value)]
     account = created(
         invouno, *options, "--currency", "JPY", "--template", "modern", "--time-zone", "Europe/Paris"
@@ -87,9 +89,13 @@ def test_a_plan_and_own_limits_can_be_changed_and_taken_back(invouno: Invouno) -
 
 @pytest.mark.parametrize(
     ("options", "field"),
-    [(("--email", "nobody"), "email"), (("--phone", "x" * 61), "phone"), (("--name", " "), "name")],
-)
-def test_a_seller_is_held_to_the_rules_of_a_client(
+    [
+        (("--email", "nobody"), "email"), (("--phone", "x" * 61), "phone"), (("--name", " "), "name"),
+        (("--iban", "DE88370400440532013000"), "iban"), (("--bic", "x"), "bic"), (("--locale", "xx"), "locale"),
+        (("--page-size", "a5"), "page_size"), (("--accent-color", "red"), "accent_color"),
+    ],
+)  # fmt: skip
+def test_a_seller_is_held_to_the_rules_of_the_account(
     invouno: Invouno, options: tuple[str, str], field: str
 ) -> None:
     outcome = invouno("accounts", "create", "--name", "Studio", *options)

@@ -7,6 +7,7 @@ from bodies import CLIENT, document
 
 from services.api.app import DOORS
 
+OWNED = ("{document_id}", "{client_id}")
 BODY_METHODS = frozenset({"POST", "PUT"})
 
 
@@ -20,7 +21,7 @@ class Way(msgspec.Struct, frozen=True):
 
     @property
     def takes_id(self) -> bool:
-        return "{" in self.pattern
+        return any(name in self.pattern for name in OWNED)
 
     def path(self, object_id: str) -> str:
         return self.pattern.format(document_id=object_id, client_id=object_id)
@@ -30,7 +31,7 @@ class Way(msgspec.Struct, frozen=True):
         if self.method not in BODY_METHODS or self.pattern.endswith(("/pay", "/cancel")):
             return None
         if self.method == "PUT":
-            return {"name": "Changed"} if "client" in self.pattern else {"notes": "Changed"}
+            return {"notes": "Changed"} if "document" in self.pattern else {"name": "Changed"}
         return CLIENT if "client" in self.pattern else document(client_id)
 
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from services.api.domain.rules import Rule, email, optional_text, read_fields, text
+from services.api.domain.rules import Rule, email, one_of, optional, optional_text, read_fields, text
+from shared.locales import LOCALES
 from shared.messages import Party
 
 _SHORT = text(chars_max=200)
@@ -18,6 +19,7 @@ RULES: dict[str, Rule] = {
     "postal_code": optional_text(text(chars_max=40)),
     "phone": optional_text(text(chars_max=60)),
     "tax_id": optional_text(text(chars_max=60)),
+    "locale": optional(one_of(LOCALES)),
 }
 
 Profile = dict[str, str | None]
@@ -36,4 +38,4 @@ def changed_profile(profile: Profile, body: Any) -> Profile:
 
 def as_party(profile: Profile) -> Party:
     """The profile as a renderer takes it, absent as empty text."""
-    return Party(**{name: value for name, value in profile.items() if name in RULES and value})  # pyright: ignore[reportArgumentType]
+    return Party(**{name: value for name in Party.__struct_fields__ if (value := profile.get(name))})  # pyright: ignore[reportArgumentType]

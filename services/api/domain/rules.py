@@ -7,7 +7,9 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from typing import Any
+from zoneinfo import available_timezones
 
 from services.api.domain.money import EXACT, shortest
 from shared.errors import Problem
@@ -22,6 +24,7 @@ DATE_FIRST, DATE_LAST = date(1900, 1, 1), date(2999, 12, 31)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DIGITS = re.compile(r"-?\d{1,40}(\.\d{1,40})?", re.ASCII)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL cannot hold these
+_COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 _EMAIL = re.compile(r"[^@\s\x00-\x20\x7f]{1,64}@[^@\s\x00-\x20\x7f.]+(\.[^@\s\x00-\x20\x7f.]+)+")
 
 Rule = Callable[[Any], Any]
@@ -132,6 +135,24 @@ def email(value: Any) -> str:
     if not isinstance(value, str) or len(value) > 254 or not _EMAIL.fullmatch(value):  # noqa: PLR2004 - RFC 5321
         raise Broken("Must be an email address, such as jane@acme.example")
     return value
+
+
+def time_zone(value: Any) -> str:
+    if not isinstance(value, str) or value not in _time_zones():
+        raise Broken("Must be an IANA time zone, such as Europe/Paris")
+    return value
+
+
+@cache
+def _time_zones() -> set[str]:
+    return available_timezones()
+
+
+def colour(value: Any) -> str:
+    """In small letters."""
+    if not isinstance(value, str) or not _COLOUR.fullmatch(value):
+        raise Broken("Must be a colour in the form #rrggbb, such as #1a7f5a")
+    return value.lower()
 
 
 def day(value: Any) -> date:

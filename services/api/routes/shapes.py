@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
-from services.api.domain.client import Profile, as_party
+from services.api.domain.client import RULES, Profile, as_party
 from services.api.domain.document import Content, Line
 from services.api.domain.lifecycle import status_on
 from services.api.domain.money import EXPONENTS
@@ -147,10 +147,10 @@ def render_job(row: DocumentRow, seller: str, today: date) -> RenderJob:
 
 
 def client_body(row: ClientRow) -> dict[str, object]:
-    profile: dict[str, object] = {**_decode_profile(row.profile)}
+    profile = _decode_profile(row.profile)
     return {
         "id": row.id,
-        **profile,
+        **{name: profile.get(name) for name in RULES},
         "created_at": row.created_at.replace(microsecond=0),
         "updated_at": row.updated_at.replace(microsecond=0),
     }

@@ -18,6 +18,7 @@ class AccountRow(msgspec.Struct, frozen=True):
     profile: str
     generation: int
     created_at: datetime
+    updated_at: datetime
 
 
 async def insert_account(
@@ -42,7 +43,8 @@ async def insert_account(
 async def select_account(connection: Connection, account_id: str) -> AccountRow | None:
     row = await connection.fetchrow(
         """
-        select id, name, currency, template, time_zone, profile, generation, created_at
+        select id, name, currency, template, time_zone, profile, generation, created_at,
+            coalesce(updated_at, created_at)
         from api.accounts where id = $1
         """,
         account_id,
@@ -50,10 +52,37 @@ async def select_account(connection: Connection, account_id: str) -> AccountRow 
     return None if row is None else AccountRow(*row)
 
 
+async def select_account_for_update(connection: Connection, account_id: str) -> AccountRow | None:
+    """The account, locked until the transaction ends."""
+    row = await connection.fetchrow(
+        """
+        select id, name, currency, template, time_zone, profile, generation, created_at,
+            coalesce(updated_at, created_at)
+        from api.accounts where id = $1 for update
+        """,
+        account_id,
+    )
+    return None if row is None else AccountRow(*row)
+
+
+async def update_account(connection: Connection, row: AccountRow) -> int:
+    """Write all that its owner decides; the generation that is returned makes gateways load their key record anew."""
+    return await connection.fetchval(
+        """
+        update api.accounts set
+            name = $2, currency = $3, template = $4, time_zone = $5, profile = $6, updated_at = $7,
+            generation = generation + 1
+        where id = $1 returning generation
+        """,
+        row.id, row.name, row.currency, row.template, row.time_zone, row.profile, row.updated_at,
+    )  # fmt: skip
+
+
 async def select_accounts(connection: Connection) -> list[AccountRow]:
     rows = await connection.fetch(
         """
-        select id, name, currency, template, time_zone, profile, generation, created_at
+        select id, name, currency, template, time_zone, profile, generation, created_at,
+            coalesce(updated_at, created_at)
         from api.accounts order by id
         """
     )

@@ -6,7 +6,7 @@ from bodies import CLIENT, JSON
 
 FIELDS = [
     "id", "name", "email", "company", "country", "address_line1", "address_line2", "city", "region", "postal_code",
-    "phone", "tax_id", "created_at", "updated_at",
+    "phone", "tax_id", "locale", "created_at", "updated_at",
 ]  # fmt: skip
 
 
@@ -96,3 +96,20 @@ def test_the_list_is_newest_first_in_the_documented_shape(account: Account) -> N
         "data": made[::-1],
         "pagination": {"page": 1, "per_page": 25, "total": 3, "total_pages": 1, "next_cursor": None},
     }
+
+
+def test_a_client_may_have_a_language_of_its_own(house: Account) -> None:
+    client = house.client(locale="fr")
+    assert client["locale"] == "fr"
+    cleared = house.http.put(f"/v1/clients/{client['id']}", json={"locale": None})
+    assert (cleared.status_code, cleared.json()["locale"]) == (200, None)
+    answer = house.http.put(f"/v1/clients/{client['id']}", json={"locale": "fr_FR"})
+    assert set(refused(answer, 422, "validation_error")) == {"locale"}
+
+
+def test_a_client_of_the_release_before_is_shown_with_all_its_fields(house: Account) -> None:
+    client = house.client()
+    house.sql(
+        "update api.clients set profile = (profile::jsonb - 'locale')::json where id = $1", client["id"]
+    )
+    assert house.http.get(f"/v1/clients/{client['id']}").json() == client

@@ -9,7 +9,7 @@ from shared.errors import Problem
 
 FIELDS = (
     "name", "email", "company", "country", "address_line1", "address_line2", "city", "region", "postal_code",
-    "phone", "tax_id",
+    "phone", "tax_id", "locale",
 )  # fmt: skip
 
 
@@ -18,7 +18,8 @@ def test_a_profile_has_every_field_and_null_where_nothing_was_given() -> None:
 
 
 def test_values_are_kept_as_given() -> None:
-    given = {name: f" {name} é " for name in FIELDS if name != "email"} | {"email": "jane@acme.example"}
+    chosen = {"email": "jane@acme.example", "locale": "pt-BR"}
+    given = {name: f" {name} é " for name in FIELDS} | chosen
     assert new_profile(given) == given
 
 
@@ -31,7 +32,8 @@ def test_a_change_changes_what_it_names() -> None:
     ("body", "broken"),
     [
         ({}, {"name"}), ({"name": ""}, {"name"}), ({"name": None}, {"name"}), ({"name": "x" * 201}, {"name"}),
-        ({"nam": "x", "email": "no", "phone": 5, "city": "x\x00"}, {"name", "nam", "email", "phone", "city"}),
+        ({"nam": "x", "email": "no", "phone": 5, "city": "x\x00", "locale": "xx"},
+         {"name", "nam", "email", "phone", "city", "locale"}),
     ],
 )  # fmt: skip
 def test_all_the_broken_fields_are_told_at_once(body: dict[str, Any], broken: set[str]) -> None:
