@@ -19,4 +19,4 @@ TEMPLATES = (
     Template("minimal", "Minimal", "Ultra-clean with lots of whitespace"),
 )
 # Changed with every change of a template, a font or the code that fills them: `make template-version` prints it.
-TEMPLATES_VERSION = "d3bf73d6d3f90a2e"
+TEMPLATES_VERSION = "fdaaf5bb1bdb10ef"

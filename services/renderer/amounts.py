@@ -1,54 +1,97 @@
-"""Numbers and dates as a reader sees them; pure. Every value is printed exactly, none is rounded here."""
+"""Numbers and dates as a reader of a locale sees them; pure. Every value is printed exactly, none is rounded here."""
 
-import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal, localcontext
+from functools import lru_cache
 
 from babel import Locale
 from babel.dates import format_date
 from babel.numbers import NumberPattern, get_currency_symbol
 
 NO_BREAK_SPACE = "\xa0"
-RATE_DECIMALS_MAX = 6
 # Enough for the sum of 5,000 lines of 10^12 times 10^12 with six decimals.
 DIGITS_MAX = 60
 GENERIC_SYMBOL = "¤"
+# A locale's writers are made once, for as many currencies as there are.
+WRITERS_MAX = 4096
+# CLDR's plain Portuguese is Brazil's; here that has a name of its own.
+CLDR = {"pt": "pt-PT"}
+# The wide sign comes from another font than its digits, and looks it.
+SYMBOLS = {"￥": "¥"}
 
-Money = Callable[[Decimal], str]
-
-
-def money(locale: Locale, currency: str, *, decimals_min: int, decimals_max: int) -> Money:
-    """A writer of amounts such as ``$5,000.00``, ``¥5,000`` or ``KWD 1.234``."""
-    symbol = get_currency_symbol(currency, locale)
-    pattern = _spaced(locale.currency_formats["standard"], symbol if symbol != GENERIC_SYMBOL else currency)
-    pattern.frac_prec = (decimals_min, decimals_max)
-    return lambda amount: _apply(pattern, amount, locale)
+Writer = Callable[[Decimal], str]
 
 
-def number(locale: Locale) -> Callable[[Decimal], str]:
-    """A writer of quantities and percentages: the digits that were given, less zeros at the end."""
-    pattern = copy.copy(locale.decimal_formats[None])
-    pattern.frac_prec = (0, RATE_DECIMALS_MAX)
-    return lambda amount: _apply(pattern, amount, locale)
+@lru_cache(WRITERS_MAX)
+def money(locale: str, currency: str, *, decimals_min: int) -> Writer:
+    """A writer of amounts such as ``$5,000.00``, ``5.000,00 €`` or ``KWD 1.234``, with all decimals that they have."""
+    known = cldr(locale)
+    symbol = get_currency_symbol(currency, known)
+    symbol = SYMBOLS.get(symbol, symbol)
+    before, after = _spaced(
+        known.currency_formats["standard"], currency if symbol == GENERIC_SYMBOL else symbol
+    )
+    return _writer(known, before, after, decimals_min)
 
 
-def day(locale: Locale, value: date) -> str:
-    """The month in letters, so that no reader takes it for the day: ``1 March 2026``."""
-    return format_date(value, "d MMMM y", locale=locale)
+@lru_cache(WRITERS_MAX)
+def number(locale: str) -> Writer:
+    """A writer of quantities: the digits that were given, less zeros at the end."""
+    known = cldr(locale)
+    pattern = known.decimal_formats[None]
+    return _writer(known, pattern.prefix, pattern.suffix, 0)
 
 
-def _spaced(standard: NumberPattern, symbol: str) -> NumberPattern:
-    """The pattern with its symbol written in, a space between letters and digits (CLDR, currencySpacing)."""
-    pattern = copy.copy(standard)
-    before = symbol + (NO_BREAK_SPACE if symbol[-1].isalpha() else "")
-    positive, negative = standard.prefix
-    pattern.prefix = positive.replace(GENERIC_SYMBOL, before), negative.replace(GENERIC_SYMBOL, before)
-    positive, negative = standard.suffix
-    pattern.suffix = positive.replace(GENERIC_SYMBOL, symbol), negative.replace(GENERIC_SYMBOL, symbol)
-    return pattern
+@lru_cache(WRITERS_MAX)
+def percent(locale: str) -> Writer:
+    """A writer of percentages, given as such: 7.5 is ``7.5%`` or ``7,5 %``."""
+    known = cldr(locale)
+    pattern = known.percent_formats[None]
+    sign: str = known.number_symbols["latn"]["percentSign"]
+    before, after = (
+        tuple(part.replace("%", sign) for part in parts) for parts in (pattern.prefix, pattern.suffix)
+    )
+    return _writer(known, before, after, 0)
 
 
-def _apply(pattern: NumberPattern, amount: Decimal, locale: Locale) -> str:
+@lru_cache(WRITERS_MAX)
+def day(locale: str, value: date) -> str:
+    """The month in letters, so that no reader takes it for the day: ``March 1, 2026``, ``1. März 2026``."""
+    return format_date(value, "long", locale=cldr(locale))
+
+
+def total_of(amounts: Iterable[Decimal]) -> Decimal:
     with localcontext(prec=DIGITS_MAX):
-        return pattern.apply(amount, locale, currency_digits=False)
+        return sum(amounts, Decimal())
+
+
+@lru_cache(WRITERS_MAX)
+def cldr(locale: str) -> Locale:
+    return Locale.parse(CLDR.get(locale, locale), sep="-")
+
+
+def _writer(locale: Locale, before: tuple[str, ...], after: tuple[str, ...], decimals_min: int) -> Writer:
+    """Digits are Latin in every locale, as in the numbers and accounts that a caller has written beside them."""
+    symbols = locale.number_symbols["latn"]
+    group, point, minus = symbols["group"], symbols["decimal"], symbols["minusSign"]
+    prefixes = before[0], before[1].replace("-", minus)
+
+    def write(amount: Decimal) -> str:
+        whole, _, fraction = f"{amount.copy_abs():,f}".partition(".")
+        fraction = fraction.rstrip("0").ljust(decimals_min, "0")
+        digits = whole.replace(",", group) + (point + fraction if fraction else "")
+        is_negative = amount < 0
+        return prefixes[is_negative] + digits + after[is_negative]
+
+    return write
+
+
+def _spaced(standard: NumberPattern, symbol: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What stands before and after, with a space between letters and digits (CLDR, currencySpacing)."""
+    before = symbol + (NO_BREAK_SPACE if symbol[-1].isalpha() else "")
+    prefix = tuple(
+        part.replace(GENERIC_SYMBOL, before if part.endswith(GENERIC_SYMBOL) else symbol)
+        for part in standard.prefix
+    )
+    return prefix, tuple(part.replace(GENERIC_SYMBOL, symbol) for part in standard.suffix)

@@ -1,32 +1,23 @@
-"""What the types and statuses of a document are called on paper; tables, nothing else."""
+"""What the types and statuses of a document are beyond their words; tables, nothing else."""
 
 import msgspec
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """A type's words: its title, whom it is for, its dates and its total. No word leaves the row out."""
+    """``always_paid``: it says that money came. ``asks_for_money``: it says how to pay while that is owed."""
 
-    title: str
-    client: str
-    issued: str = "Issue date"
-    due: str = ""
-    total: str = "Total"
-    ship_to: str = ""
-    overdue: str = "OVERDUE"
     always_paid: bool = False
+    asks_for_money: bool = False
 
 
 KINDS = {
-    "invoice": Kind(title="Invoice", client="Bill to", due="Due date"),
-    "quote": Kind(title="Quote", client="Prepared for", due="Valid until", overdue="EXPIRED"),
-    "receipt": Kind(
-        title="Receipt", client="Received from", issued="Date paid", total="Total paid", always_paid=True
-    ),
-    "purchase_order": Kind(
-        title="Purchase order", client="Supplier", issued="Order date", due="Delivery by", ship_to="Ship to"
-    ),
-    "estimate": Kind(title="Estimate", client="Prepared for", due="Valid until", overdue="EXPIRED"),
+    "invoice": Kind(asks_for_money=True),
+    "quote": Kind(),
+    "receipt": Kind(always_paid=True),
+    "purchase_order": Kind(),
+    "estimate": Kind(),
 }
-PAID = "PAID"
 # What lies across every page, so that nobody takes the paper for the real thing.
-STAMPS = {"draft": "DRAFT", "cancelled": "CANCELLED"}
+STAMPED = ("draft", "cancelled")
+# While an invoice is one of these, its sum may still be asked for; a draft shows how it will look.
+UNPAID = ("draft", "sent", "overdue")

@@ -4,16 +4,18 @@ import re
 from collections.abc import Iterator
 
 import msgspec
-from babel import Locale
 
-from services.renderer.amounts import RATE_DECIMALS_MAX, Money, day, money, number
-from services.renderer.kinds import KINDS, PAID, STAMPS, Kind
+from services.renderer.amounts import Writer, cldr, day, money, number, percent, total_of
+from services.renderer.kinds import KINDS, STAMPED, UNPAID, Kind
+from services.renderer.words.languages import WORDS
+from services.renderer.words.words import KindWords, Labels, Words
 from shared.messages import Party, RenderJob
 
-LANGUAGE = "en"
 # Quantity, rate and amount of a line together, in characters; more leaves the title no room.
 NUMBERS_LENGTH_MAX = 46
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
+PAPERS = {"a4": "A4", "letter": "letter"}
+COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -42,11 +44,17 @@ class DocumentPage(msgspec.Struct, frozen=True, kw_only=True):
     """A document in words. ``stamp`` lies across each page, ``badge`` stands beside the title; either may be empty.
 
     ``badge_kind`` is the status that the badge tells, ``facts`` are the number and the dates, ``sums`` what
-    stands above the total.
+    stands above the total, ``payment`` how to pay it. ``page_size`` is CSS's name, ``accent`` a CSS colour or empty,
+    ``logo`` a data URI or empty; ``payment_code`` is the path of a QR code in a square of ``payment_code_size``.
     """
 
+    document_id: str
     language: str
     direction: str
+    page_size: str
+    accent: str
+    logo: str
+    labels: Labels
     title: str
     number: str
     footer: str
@@ -65,64 +73,97 @@ class DocumentPage(msgspec.Struct, frozen=True, kw_only=True):
     sums: tuple[Row, ...]
     total: Row
     notes: str
+    payment: tuple[Row, ...]
+    payment_code: str
+    payment_code_size: int
 
 
-def document_page(job: RenderJob) -> DocumentPage:
-    """Raises KeyError for a type that has no words here."""
-    kind = KINDS[job.type]
-    locale = Locale.parse(LANGUAGE)
+def document_page(job: RenderJob, logo: str = "") -> DocumentPage:
+    """Raises KeyError for a type, a locale or a paper that has no words here."""
+    kind, words = KINDS[job.type], WORDS[job.locale]
+    called = words.kinds[job.type]
+    number_, lines = _clean(job.number or ""), tuple(_lines(job))
+    status = _status(words, called, job.status)
     badge_kind = _badge_kind(kind, job.status)
-    client = _address(kind.client, job.client)
-    lines = tuple(_lines(job, locale))
+    client = _address(called.client, job.client, words)
     return DocumentPage(
-        language=LANGUAGE,
-        direction=locale.text_direction,
-        title=kind.title,
-        number=_clean(job.number or ""),
-        footer=" · ".join(filter(None, (_clean(job.number or kind.title), STAMPS.get(job.status)))),
-        file_title=f"{kind.title} {_clean(job.number or f'({job.status})')}",
+        document_id=job.document_id,
+        language=job.locale,
+        direction=cldr(job.locale).text_direction,
+        page_size=PAPERS[job.page_size],
+        accent=job.accent_color if COLOUR.fullmatch(job.accent_color) else "",
+        logo=logo,
+        labels=words.labels,
+        title=called.title,
+        number=number_,
+        footer=" · ".join(filter(None, (number_ or called.title, _stamp(status, job.status)))),
+        file_title=f"{called.title} {number_ or f'({status})'}",
         author=_clean(job.seller.name),
-        subject=f"{kind.title} for {client.name}, {day(locale, job.issued_date)}",
-        stamp=STAMPS.get(job.status, ""),
-        badge={"paid": PAID, "overdue": kind.overdue, **STAMPS}.get(badge_kind, ""),
+        subject=words.subject.format(
+            title=called.title, client=client.name, day=day(job.locale, job.issued_date)
+        ),
+        stamp=_stamp(status, job.status),
+        badge=_status(words, called, badge_kind).upper(),
         badge_kind=badge_kind,
-        seller=_address("From", job.seller),
+        seller=_address(called.sender, job.seller, words),
         client=client,
-        ship_to=_ship_to(kind, job.seller),
-        facts=tuple(_facts(job, kind, locale)),
+        ship_to=_ship_to(called, job.seller),
+        facts=tuple(_facts(job, called)),
         lines=lines,
-        long_numbers=any(_is_long(line) for line in lines),
-        sums=tuple(_sums(job, locale)),
-        total=Row(kind.total, _amount(job, locale)(job.total)),
+        long_numbers=any(map(_is_long, lines)),
+        sums=tuple(_sums(job, words)),
+        total=Row(called.total, _amount(job)(job.total)),
         notes=_clean(job.notes),
+        payment=tuple(_payment(job, words)) if _is_owed(kind, job) else (),
+        payment_code="",
+        payment_code_size=0,
     )
+
+
+def subtotal_through(job: RenderJob, count: int) -> str:
+    """The sum of the first ``count`` lines, as it is carried from a page to the next."""
+    return _amount(job)(total_of(line.amount for line in job.items[:count]))
 
 
 def _badge_kind(kind: Kind, status: str) -> str:
-    if status in STAMPS or not kind.always_paid:
-        return status
-    return "paid"
+    return status if status in STAMPED or not kind.always_paid else "paid"
 
 
-def _facts(job: RenderJob, kind: Kind, locale: Locale) -> Iterator[Row]:
+def _status(words: Words, called: KindWords, status: str) -> str:
+    """What a status is called in a sentence; that something was sent is not said."""
+    known = {
+        "draft": words.draft,
+        "cancelled": called.cancelled,
+        "paid": called.paid,
+        "overdue": called.overdue,
+    }
+    return known.get(status, "")
+
+
+def _stamp(status: str, kind: str) -> str:
+    return status.upper() if kind in STAMPED else ""
+
+
+def _is_owed(kind: Kind, job: RenderJob) -> bool:
+    return kind.asks_for_money and job.status in UNPAID
+
+
+def _facts(job: RenderJob, called: KindWords) -> Iterator[Row]:
     if job.number:
-        yield Row("Number", _clean(job.number))
-    yield Row(kind.issued, day(locale, job.issued_date))
-    if job.due_date and kind.due:
-        yield Row(kind.due, day(locale, job.due_date))
+        yield Row(called.number, _clean(job.number))
+    yield Row(called.issued, day(job.locale, job.issued_date))
+    if job.due_date and called.due:
+        yield Row(called.due, day(job.locale, job.due_date))
 
 
-def _lines(job: RenderJob, locale: Locale) -> Iterator[Line]:
-    amount, quantity = _amount(job, locale), number(locale)
-    rate = money(
-        locale, job.currency, decimals_min=job.exponent, decimals_max=max(job.exponent, RATE_DECIMALS_MAX)
-    )
+def _lines(job: RenderJob) -> Iterator[Line]:
+    amount, quantity = _amount(job), number(job.locale)
     for line in job.items:
         yield Line(
             title=_clean(line.title),
             description=_clean(line.description),
             quantity=quantity(line.quantity),
-            rate=rate(line.rate),
+            rate=amount(line.rate),
             amount=amount(line.amount),
         )
 
@@ -131,24 +172,38 @@ def _is_long(line: Line) -> bool:
     return len(line.quantity) + len(line.rate) + len(line.amount) > NUMBERS_LENGTH_MAX
 
 
-def _sums(job: RenderJob, locale: Locale) -> Iterator[Row]:
-    amount = _amount(job, locale)
-    yield Row("Subtotal", amount(job.subtotal))
+def _sums(job: RenderJob, words: Words) -> Iterator[Row]:
+    amount = _amount(job)
+    yield Row(words.subtotal, amount(job.subtotal))
     if job.tax_rate:
-        yield Row(f"Tax ({number(locale)(job.tax_rate)}%)", amount(job.tax_amount))
+        yield Row(words.tax.format(rate=percent(job.locale)(job.tax_rate)), amount(job.tax_amount))
 
 
-def _amount(job: RenderJob, locale: Locale) -> Money:
-    return money(locale, job.currency, decimals_min=job.exponent, decimals_max=job.exponent)
+def _payment(job: RenderJob, words: Words) -> Iterator[Row]:
+    """To which account, with which words, until when: what a bank's form asks for, in its order."""
+    seller = job.seller
+    if seller.iban:
+        iban = "".join(_clean(seller.iban).split())
+        yield Row("IBAN", " ".join(iban[i : i + 4] for i in range(0, len(iban), 4)))
+    if seller.bic:
+        yield Row("BIC", _clean(seller.bic))
+    if seller.iban and job.number:
+        yield Row(words.reference, _clean(job.number))
+    if seller.payment_terms:
+        yield Row(words.payment_terms, _clean(seller.payment_terms))
 
 
-def _address(heading: str, party: Party) -> Address:
-    contact = (party.email, party.phone, party.tax_id and f"Tax ID: {party.tax_id}")
+def _amount(job: RenderJob) -> Writer:
+    return money(job.locale, job.currency, decimals_min=job.exponent)
+
+
+def _address(heading: str, party: Party, words: Words) -> Address:
+    contact = (party.email, party.phone, party.tax_id and f"{words.tax_id}: {party.tax_id}")
     return Address(heading, _clean(party.name), _written(_place(party)), _written(contact))
 
 
-def _ship_to(kind: Kind, buyer: Party) -> Address | None:
-    return Address(kind.ship_to, _clean(buyer.name), _written(_place(buyer))) if kind.ship_to else None
+def _ship_to(called: KindWords, buyer: Party) -> Address | None:
+    return Address(called.ship_to, _clean(buyer.name), _written(_place(buyer))) if called.ship_to else None
 
 
 def _place(party: Party) -> tuple[str, ...]:

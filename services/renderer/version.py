@@ -22,6 +22,7 @@ def templates_version() -> str:
 
 def _files() -> Iterator[Path]:
     yield from (FOLDER / name for name in CODE)
+    yield from sorted((FOLDER / "words").glob("*.py"))
     folders = (FOLDER / "templates", FOLDER / "fonts")
     yield from sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in LOOKS)
 

@@ -4,13 +4,10 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from babel import Locale
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.renderer.amounts import day, money, number
-
-ENGLISH = Locale.parse("en")
 
 
 @pytest.mark.parametrize(
@@ -30,7 +27,7 @@ ENGLISH = Locale.parse("en")
 def test_money_has_its_currency_and_all_its_decimals(
     currency: str, exponent: int, amount: str, written: str
 ) -> None:
-    assert money(ENGLISH, currency, decimals_min=exponent, decimals_max=exponent)(Decimal(amount)) == written
+    assert money("en", currency, decimals_min=exponent)(Decimal(amount)) == written
 
 
 @pytest.mark.parametrize(
@@ -38,7 +35,7 @@ def test_money_has_its_currency_and_all_its_decimals(
     [("5000", "$5,000.00"), ("0.000123", "$0.000123"), ("1.50", "$1.50"), ("49.905", "$49.905")],
 )
 def test_a_rate_keeps_the_decimals_that_it_has(rate: str, written: str) -> None:
-    assert money(ENGLISH, "USD", decimals_min=2, decimals_max=6)(Decimal(rate)) == written
+    assert money("en", "USD", decimals_min=2)(Decimal(rate)) == written
 
 
 @pytest.mark.parametrize(
@@ -52,14 +49,14 @@ def test_a_rate_keeps_the_decimals_that_it_has(rate: str, written: str) -> None:
     ],
 )
 def test_a_quantity_is_as_it_was_given(quantity: str, written: str) -> None:
-    assert number(ENGLISH)(Decimal(quantity)) == written
+    assert number("en")(Decimal(quantity)) == written
 
 
 def test_no_day_can_be_taken_for_a_month() -> None:
-    assert day(ENGLISH, date(2026, 3, 1)) == "1 March 2026"
+    assert day("en", date(2026, 3, 1)) == "March 1, 2026"
 
 
 @given(st.decimals(min_value=-(10**24), max_value=10**24, places=4))
 def test_no_digit_is_ever_lost(amount: Decimal) -> None:
-    written = money(ENGLISH, "CLF", decimals_min=4, decimals_max=4)(amount)
+    written = money("en", "CLF", decimals_min=4)(amount)
     assert Decimal(written.replace(",", "").replace("CLF\xa0", "")) == amount
