@@ -13,6 +13,11 @@ RENDER_QUEUE = "invouno:render"
 RENDER_FUNCTION = "render"
 RENDER_DONE_CHANNEL = "invouno:render:done"
 
+EXPORT_QUEUE = "invouno:exports"
+EXPORT_PART_FUNCTION = "export_part"
+EXPORT_ARCHIVE_FUNCTION = "export_archive"
+EXPORT_DONE_CHANNEL = "invouno:exports:done"
+
 METER_SHARDS = 8
 ADMIT_FUNCTION = "invouno_admit_v1"
 
@@ -89,6 +94,60 @@ class RenderDone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     key: str
     error: str = ""
+
+
+class ExportEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One document of an export's part; ``job`` is absent when the document was deleted meanwhile."""
+
+    document_id: str
+    job: RenderJob | None = None
+
+
+class ExportPart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A part of an export, to be printed into one object: a msgpack list of ExportedDocument."""
+
+    version: int = 1
+    entries: tuple[ExportEntry, ...]
+
+
+class ExportedDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A document of a printed part: ``pdf``, or why there is none, as a code of shared/errors.py and a sentence."""
+
+    document_id: str
+    number: str | None = None
+    updated_at: datetime | None = None
+    pdf: bytes = b""
+    error: str = ""
+    message: str = ""
+
+
+class ExportArchive(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The printed parts of an export, by their objects' paths in order, to be joined into one ``zip`` or ``pdf``."""
+
+    version: int = 1
+    format: str
+    parts: tuple[str, ...]
+
+
+class ExportFault(msgspec.Struct, frozen=True):
+    """A document that an export lacks, as its account is told."""
+
+    document_id: str
+    error: str
+    message: str
+
+
+class ExportDone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A part's or an archive's outcome, published on EXPORT_DONE_CHANNEL as msgpack; ``key`` is its object's path.
+
+    ``error`` is empty when the object is there, else a sentence; one that ``passes`` is gone when tried again later.
+    """
+
+    key: str
+    error: str = ""
+    passes: bool = False
+    done: int = 0
+    faults: tuple[ExportFault, ...] = ()
 
 
 def meter_shard(account_id: str) -> int:

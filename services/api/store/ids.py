@@ -4,7 +4,7 @@ import re
 import secrets
 import time
 
-_FORM = re.compile(r"(doc|cl|acct|key)_[0-9a-f]{34}", re.ASCII)
+_FORM = re.compile(r"(doc|cl|acct|key|exp)_[0-9a-f]{34}", re.ASCII)
 
 
 def new_id(prefix: str) -> str:
