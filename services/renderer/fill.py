@@ -1,19 +1,35 @@
-"""A document's words put into a template's HTML; whatever a customer wrote comes out as text."""
+"""Documents' words put into a template's HTML; whatever a customer wrote comes out as text."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from services.renderer.page import DocumentPage
+from services.renderer.sheets import Sheet, mark
 from shared.templates import TEMPLATES
 
 FOLDER = Path(__file__).parent / "templates"
 
+Document = tuple[DocumentPage, Sequence[Sheet]]
+
+
+class Paper(msgspec.Struct, frozen=True):
+    """A size of paper by its name in CSS."""
+
+    name: str
+    width_mm: float
+    height_mm: float
+
+
+PAPERS = {paper.name: paper for paper in (Paper("A4", 210, 297), Paper("letter", 215.9, 279.4))}
+
 
 def template_environment() -> Environment:
     """The templates, compiled once at their first use."""
-    environment = ImmutableSandboxedEnvironment(
+    return ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
@@ -21,17 +37,15 @@ def template_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["css_string"] = css_string
-    return environment
 
 
-def fill(environment: Environment, template: str, page: DocumentPage) -> str:
-    """Raises TemplateNotFound for a template that is not in the catalogue."""
+def fill(environment: Environment, template: str, documents: Sequence[Document]) -> str:
+    """One print of documents that have a paper size in common.
+
+    Raises TemplateNotFound for a template that is not in the catalogue, KeyError for unknown paper.
+    """
     if template not in {known.id for known in TEMPLATES}:
         raise TemplateNotFound(template)
-    return environment.get_template(f"{template}/document.html").render(page=page)
-
-
-def css_string(text: str) -> str:
-    """The inside of a CSS string in which only letters and digits stand for themselves (CSS Syntax 4.3.7)."""
-    return "".join(c if c.isascii() and c.isalnum() else f"\\{ord(c):x} " for c in text)
+    paper = PAPERS[documents[0][0].page_size]
+    frame = environment.get_template(f"{template}/document.html")
+    return frame.render(paper=paper, documents=documents, mark=mark)

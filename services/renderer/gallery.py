@@ -16,6 +16,7 @@ from PIL import Image
 from services.renderer.chromium import open_chromium
 from services.renderer.fill import FOLDER, fill, template_environment
 from services.renderer.page import document_page
+from services.renderer.sheets import one_sheet
 from shared.messages import RenderJob
 from shared.templates import TEMPLATES
 
@@ -28,9 +29,8 @@ async def draw(folder: Path) -> None:
     path = os.environ.get("CHROMIUM_PATH", "")
     async with open_chromium(path=path, sandbox=os.geteuid() != 0, pages=1, prints_max=100) as chromium:
         for template in TEMPLATES:
-            pdf = await chromium.print(
-                fill(template_environment(), template.id, document_page(sample(template.id)))
-            )
+            page = document_page(sample(template.id))
+            pdf = await chromium.print(fill(template_environment(), template.id, [(page, one_sheet(page))]))
             (folder / f"{template.id}.png").write_bytes(await picture(pdf))
 
 

@@ -14,6 +14,7 @@ from services.renderer.chromium import Chromium, PrintError
 from services.renderer.fill import fill
 from services.renderer.finish import finish
 from services.renderer.page import document_page
+from services.renderer.sheets import one_sheet
 from shared.messages import RenderJob
 from shared.objects import put_once
 from shared.queue import RENDER_TIMEOUT_S, RENDER_TRIES_MAX
@@ -54,7 +55,7 @@ class Renderer:
     async def _pdf(self, payload: bytes) -> bytes:
         job = msgspec.msgpack.decode(payload, type=RenderJob)
         page = document_page(job)
-        printed = await self.chromium.print(fill(self.templates, job.template, page))
+        printed = await self.chromium.print(fill(self.templates, job.template, [(page, one_sheet(page))]))
         return await asyncio.to_thread(finish, printed, page, job.updated_at)
 
 

@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-CODE = ("amounts.py", "chromium.py", "fill.py", "finish.py", "fonts.py", "kinds.py", "metadata.py", "page.py")
+CODE = (
+    "amounts.py",
+    "chromium.py",
+    "fill.py",
+    "finish.py",
+    "fonts.py",
+    "kinds.py",
+    "metadata.py",
+    "page.py",
+    "sheets.py",
+)
 LOOKS = (".html", ".css", ".ttf", ".conf")
 DIGITS = 16
 

@@ -15,6 +15,7 @@ from services.renderer.chromium import Chromium, open_chromium
 from services.renderer.fill import fill, template_environment
 from services.renderer.finish import finish
 from services.renderer.page import document_page
+from services.renderer.sheets import one_sheet
 from shared.messages import RenderJob
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -50,7 +51,8 @@ def example() -> Callable[[str], RenderJob]:
 def pdf_of(chromium: Chromium, templates: Environment) -> Printer:
     async def print_job(job: RenderJob) -> bytes:
         page = document_page(job)
-        return finish(await chromium.print(fill(templates, job.template, page)), page, job.updated_at)
+        printed = await chromium.print(fill(templates, job.template, [(page, one_sheet(page))]))
+        return finish(printed, page, job.updated_at)
 
     return print_job
 

@@ -6,8 +6,9 @@ import pytest
 from jinja2 import Environment, TemplateNotFound, UndefinedError
 from jinja2.exceptions import SecurityError
 
-from services.renderer.fill import FOLDER, css_string, fill
+from services.renderer.fill import FOLDER, fill
 from services.renderer.page import document_page
+from services.renderer.sheets import one_sheet
 from shared.messages import RenderJob
 from shared.templates import TEMPLATES
 
@@ -27,13 +28,9 @@ def test_the_catalogue_is_what_the_folders_hold() -> None:
 def test_no_other_template_can_be_had(
     template: str, templates: Environment, example: Callable[[str], RenderJob]
 ) -> None:
+    page = document_page(example("invoice-clean"))
     with pytest.raises(TemplateNotFound):
-        fill(templates, template, document_page(example("invoice-clean")))
-
-
-def test_a_css_string_cannot_be_left() -> None:
-    assert css_string("INV-1") == "INV\\2d 1"
-    assert css_string('"}</style>\n') == "\\22 \\7d \\3c \\2f style\\3e \\a "
+        fill(templates, template, [(page, one_sheet(page))])
 
 
 def test_a_template_can_reach_nothing_but_its_page(templates: Environment) -> None:
