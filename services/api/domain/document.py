@@ -23,6 +23,7 @@ from services.api.domain.rules import (
     validation_error,
 )
 from services.api.domain.totals import compute_totals
+from shared.locales import LOCALES, PAGE_SIZES
 
 ITEMS_MAX = 5_000
 STATUSES_AT_CREATE = ("draft", "sent")
@@ -40,7 +41,10 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):
-    """All of a document that a caller decides, and the totals that follow from it."""
+    """All of a document that a caller decides, and the totals that follow from it.
+
+    Without ``locale`` or ``page_size`` the client or the account decides.
+    """
 
     type: str
     client_id: str
@@ -51,6 +55,8 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     tax_rate: Decimal
     notes: str
     template: str
+    locale: str | None
+    page_size: str | None
     subtotal: Decimal = Decimal(0)
     tax_amount: Decimal = Decimal(0)
     total: Decimal = Decimal(0)
@@ -104,6 +110,8 @@ def _rules(templates: tuple[str, ...], statuses: tuple[str, ...]) -> dict[str, R
         "tax_rate": optional(percentage, Decimal(0)),
         "notes": optional(text(chars_max=10_000), ""),
         "template": one_of(templates),
+        "locale": optional(one_of(LOCALES)),
+        "page_size": optional(one_of(PAGE_SIZES)),
         "status": one_of(statuses),
     }
 
@@ -138,6 +146,8 @@ def _silent(defaults: Defaults) -> dict[str, Any]:
         "tax_rate": Decimal(0),
         "notes": "",
         "template": defaults.template,
+        "locale": None,
+        "page_size": None,
         "status": "draft",
     }
 

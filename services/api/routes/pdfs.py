@@ -18,7 +18,7 @@ async def read_pdf(call: Call) -> Answer:
     async with call.connection() as connection:
         row = await found_document(connection, call)
         seller = await documents.select_seller(connection, call.account_id, row.id)
-    render = as_render(call.account_id, render_job(row, seller, call.today))
+    render = as_render(call.account_id, render_job(call.account_id, row, seller, call.today))
     headers = _headers(row, f'"{render.key}"'.encode(), disposition)
     if _is_known(header(call.scope, b"if-none-match"), render.key):
         return Answer(status=304, headers=tuple(headers))

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
+from services.api.domain.account import LOCALE, PAGE_SIZE
 from services.api.domain.client import RULES, Profile, as_party
 from services.api.domain.document import Content, Line
 from services.api.domain.lifecycle import status_on
@@ -38,6 +39,8 @@ class DocumentBody(msgspec.Struct, frozen=True):
     total: Decimal
     notes: str
     template: str
+    locale: str | None
+    page_size: str | None
     created_at: datetime
     updated_at: datetime
 
@@ -60,6 +63,8 @@ def document_body(row: DocumentRow, today: date) -> DocumentBody:
         total=row.total,
         notes=row.notes,
         template=row.template,
+        locale=row.locale,
+        page_size=row.page_size,
         created_at=row.created_at.replace(microsecond=0),
         updated_at=row.updated_at.replace(microsecond=0),
     )
@@ -77,6 +82,8 @@ def content_of(row: DocumentRow) -> Content:
         tax_rate=row.tax_rate,
         notes=row.notes,
         template=row.template,
+        locale=row.locale,
+        page_size=row.page_size,
     )
 
 
@@ -107,13 +114,19 @@ def row_of(
         total=content.total,
         notes=content.notes,
         template=content.template,
+        locale=content.locale,
+        page_size=content.page_size,
         created_at=created_at,
         updated_at=updated_at,
     )
 
 
-def render_job(row: DocumentRow, seller: str, today: date) -> RenderJob:
-    """All that the PDF depends on: two equal jobs are one file."""
+def render_job(account_id: str, row: DocumentRow, seller: str, today: date) -> RenderJob:
+    """All that the PDF depends on: two equal jobs are one file.
+
+    Document before client before account, both as frozen in it, or as they are now while it is a draft.
+    """
+    account, client = _decode_profile(seller), _decode_profile(row.client)
     return RenderJob(
         template=row.template,
         template_version=TEMPLATES_VERSION,
@@ -125,8 +138,8 @@ def render_job(row: DocumentRow, seller: str, today: date) -> RenderJob:
         exponent=EXPONENTS[row.currency],
         issued_date=row.issued_date,
         due_date=row.due_date,
-        seller=as_party(_decode_profile(seller)),
-        client=as_party(_decode_profile(row.client)),
+        seller=as_party(account),
+        client=as_party(client),
         items=tuple(
             RenderLine(
                 title=line.title,
@@ -143,7 +156,16 @@ def render_job(row: DocumentRow, seller: str, today: date) -> RenderJob:
         total=row.total,
         notes=row.notes,
         updated_at=row.updated_at.replace(microsecond=0),
+        locale=row.locale or client.get("locale") or account.get("locale") or LOCALE,
+        page_size=row.page_size or account.get("page_size") or PAGE_SIZE,
+        accent_color=account.get("accent_color") or "",
+        logo=logo_path(account_id, account.get("logo")),
     )
+
+
+def logo_path(account_id: str, sha256: str | None) -> str:
+    """Where a renderer finds the logo in the object store; empty when there is none."""
+    return f"logo/{account_id}/{sha256}.png" if sha256 else ""
 
 
 def client_body(row: ClientRow) -> dict[str, object]:

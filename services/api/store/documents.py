@@ -33,6 +33,8 @@ class DocumentRow(msgspec.Struct, frozen=True):
     total: Decimal
     notes: str
     template: str
+    locale: str | None
+    page_size: str | None
     created_at: datetime
     updated_at: datetime
 
@@ -54,18 +56,18 @@ async def insert_document(connection: Connection, account_id: str, row: Document
         """
         insert into api.documents (
             account_id, id, type, number, status, client_id, client, seller, currency, issued_date, due_date,
-            items, subtotal, tax_rate, tax_amount, total, notes, template, created_at, updated_at
+            items, subtotal, tax_rate, tax_amount, total, notes, template, locale, page_size, created_at, updated_at
         )
         select
             $1, $2, $3, $4, $5, $6, c.profile,
             case when $5 <> 'draft' then (select a.profile from api.accounts a where a.id = $1) end,
-            $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17
+            $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19
         from api.clients c where c.account_id = $1 and c.id = $6 and api.claim_document($1, $2)
         returning client
         """,
         account_id, row.id, row.type, row.number, row.status, row.client_id, row.currency, row.issued_date,
         row.due_date, row.items, row.subtotal, row.tax_rate, row.tax_amount, row.total, row.notes, row.template,
-        row.created_at,
+        row.locale, row.page_size, row.created_at,
     )  # fmt: skip
 
 
@@ -75,7 +77,7 @@ async def select_document(connection: Connection, account_id: str, document_id: 
         select
             d.id, d.type, d.number, d.status, d.client_id, coalesce(c.profile, d.client),
             d.currency, d.issued_date, d.due_date, d.items, d.subtotal, d.tax_rate, d.tax_amount, d.total,
-            d.notes, d.template, d.created_at, d.updated_at
+            d.notes, d.template, d.locale, d.page_size, d.created_at, d.updated_at
         from api.documents d
         left join api.clients c on d.status = 'draft' and c.account_id = d.account_id and c.id = d.client_id
         where d.account_id = $1 and d.id = $2
@@ -94,7 +96,7 @@ async def select_document_for_update(
         select
             d.id, d.type, d.number, d.status, d.client_id, coalesce(c.profile, d.client),
             d.currency, d.issued_date, d.due_date, d.items, d.subtotal, d.tax_rate, d.tax_amount, d.total,
-            d.notes, d.template, d.created_at, d.updated_at
+            d.notes, d.template, d.locale, d.page_size, d.created_at, d.updated_at
         from api.documents d
         left join api.clients c on d.status = 'draft' and c.account_id = d.account_id and c.id = d.client_id
         where d.account_id = $1 and d.id = $2
@@ -115,12 +117,13 @@ async def update_document(connection: Connection, account_id: str, row: Document
                 when $5 <> 'draft' then coalesce(seller, (select a.profile from api.accounts a where a.id = $1))
             end,
             currency = $8, issued_date = $9, due_date = $10, items = $11, subtotal = $12, tax_rate = $13,
-            tax_amount = $14, total = $15, notes = $16, template = $17, updated_at = $18
+            tax_amount = $14, total = $15, notes = $16, template = $17, locale = $18, page_size = $19,
+            updated_at = $20
         where account_id = $1 and id = $2
         """,
         account_id, row.id, row.type, row.number, row.status, row.client_id, row.client, row.currency,
         row.issued_date, row.due_date, row.items, row.subtotal, row.tax_rate, row.tax_amount, row.total, row.notes,
-        row.template, row.updated_at,
+        row.template, row.locale, row.page_size, row.updated_at,
     )  # fmt: skip
 
 
@@ -175,7 +178,7 @@ async def select_documents(
         select
             d.id, d.type, d.number, d.status, d.client_id, coalesce(c.profile, d.client),
             d.currency, d.issued_date, d.due_date, d.items, d.subtotal, d.tax_rate, d.tax_amount, d.total,
-            d.notes, d.template, d.created_at, d.updated_at
+            d.notes, d.template, d.locale, d.page_size, d.created_at, d.updated_at
         from api.documents d
         left join api.clients c on d.status = 'draft' and c.account_id = d.account_id and c.id = d.client_id
         where d.account_id = $1

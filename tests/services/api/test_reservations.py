@@ -79,7 +79,7 @@ def row(document_id: str) -> DocumentRow:
     now, zero = datetime.now(UTC), Decimal(0)
     return DocumentRow(
         document_id, "invoice", None, "draft", CLIENT, "{}", "USD", now.date(), None, "[]",
-        zero, zero, zero, zero, "", "clean", now, now,
+        zero, zero, zero, zero, "", "clean", None, None, now, now,
     )  # fmt: skip
 
 
