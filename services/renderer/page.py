@@ -7,6 +7,7 @@ import msgspec
 
 from services.renderer.amounts import Writer, cldr, day, money, number, percent, total_of
 from services.renderer.kinds import KINDS, STAMPED, UNPAID, Kind
+from services.renderer.payment_code import NO_CODE, payment_code
 from services.renderer.words.languages import WORDS
 from services.renderer.words.words import KindWords, Labels, Words
 from shared.messages import Party, RenderJob
@@ -86,6 +87,8 @@ def document_page(job: RenderJob, logo: str = "") -> DocumentPage:
     status = _status(words, called, job.status)
     badge_kind = _badge_kind(kind, job.status)
     client = _address(called.client, job.client, words)
+    is_owed = kind.asks_for_money and job.status in UNPAID
+    code = payment_code(job, _clean(job.seller.name)) if is_owed else NO_CODE
     return DocumentPage(
         document_id=job.document_id,
         language=job.locale,
@@ -114,9 +117,9 @@ def document_page(job: RenderJob, logo: str = "") -> DocumentPage:
         sums=tuple(_sums(job, words)),
         total=Row(called.total, _amount(job)(job.total)),
         notes=_clean(job.notes),
-        payment=tuple(_payment(job, words)) if _is_owed(kind, job) else (),
-        payment_code="",
-        payment_code_size=0,
+        payment=tuple(_payment(job, words)) if is_owed else (),
+        payment_code=code.path,
+        payment_code_size=code.size,
     )
 
 
@@ -142,10 +145,6 @@ def _status(words: Words, called: KindWords, status: str) -> str:
 
 def _stamp(status: str, kind: str) -> str:
     return status.upper() if kind in STAMPED else ""
-
-
-def _is_owed(kind: Kind, job: RenderJob) -> bool:
-    return kind.asks_for_money and job.status in UNPAID
 
 
 def _facts(job: RenderJob, called: KindWords) -> Iterator[Row]:

@@ -15,6 +15,7 @@ CODE = (
     "kinds.py",
     "metadata.py",
     "page.py",
+    "payment_code.py",
     "sheets.py",
 )
 LOOKS = (".html", ".css", ".ttf", ".conf")
