@@ -4,6 +4,7 @@ A field may be added with a default; nothing is renamed or removed while an olde
 """
 
 import zlib
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -148,6 +149,12 @@ class ExportDone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     passes: bool = False
     done: int = 0
     faults: tuple[ExportFault, ...] = ()
+
+
+def exported(key: str, documents: Sequence[ExportedDocument]) -> ExportDone:
+    """The outcome of a part whose object holds these documents."""
+    faults = tuple(ExportFault(one.document_id, one.error, one.message) for one in documents if one.error)
+    return ExportDone(key=key, done=len(documents) - len(faults), faults=faults)
 
 
 def meter_shard(account_id: str) -> int:

@@ -1,6 +1,7 @@
 """The object store: a folder by default, S3, GCS or Azure by URL; objects are written once and never changed."""
 
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from obstore.store import RetryConfig
 
 REQUEST_TIMEOUT = timedelta(seconds=10)
+PIECE_BYTES = 8 * 1024 * 1024  # at least 5 MiB, by S3's rule for an object that is sent in pieces
 # A store that is away is said to be away while its caller still waits.
 RETRIES: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=5)}
 
@@ -48,6 +50,44 @@ async def read(store: ObjectStore, path: str) -> tuple[int, AsyncIterator[bytes]
 async def _chunks(found: "obstore.GetResult") -> AsyncIterator[bytes]:
     async for chunk in found.stream():
         yield bytes(chunk)
+
+
+async def size_of(store: ObjectStore, path: str) -> int | None:
+    """The object's size in bytes, or None when there is none."""
+    try:
+        return (await obstore.head_async(store, path))["size"]
+    except FileNotFoundError:
+        return None
+
+
+async def read_whole(store: ObjectStore, path: str) -> bytes | None:
+    try:
+        found = await obstore.get_async(store, path)
+    except FileNotFoundError:
+        return None
+    return bytes(await found.bytes_async())
+
+
+async def read_range(store: ObjectStore, path: str, start: int, end: int) -> AsyncIterator[bytes]:
+    """The bytes from ``start`` to before ``end``, asked for a piece at a time: no request waits for a slow reader."""
+    for piece in range(start, end, PIECE_BYTES):
+        yield bytes(
+            await obstore.get_range_async(store, path, start=piece, end=min(end, piece + PIECE_BYTES))
+        )
+
+
+async def put_stream(store: ObjectStore, path: str, chunks: AsyncIterator[bytes]) -> None:
+    """Write an object of any size; it is there whole or not at all."""
+    await obstore.put_async(
+        store, path, chunks, use_multipart=True, chunk_size=PIECE_BYTES, max_concurrency=2
+    )
+
+
+async def delete_each(store: ObjectStore, paths: Sequence[str]) -> None:
+    """Delete the objects, also if some are gone already."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            await obstore.delete_async(store, path)
 
 
 async def delete_under(store: ObjectStore, prefix: str) -> None:

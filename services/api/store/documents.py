@@ -6,6 +6,7 @@ for the instant in which a client is deleted beside a create.
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 from asyncpg import Record
@@ -84,7 +85,7 @@ async def select_document(connection: Connection, account_id: str, document_id: 
         """,
         account_id, document_id,
     )  # fmt: skip
-    return None if row is None else _document_row(row)
+    return None if row is None else document_row(row)
 
 
 async def select_document_for_update(
@@ -104,7 +105,7 @@ async def select_document_for_update(
         """,
         account_id, document_id,
     )  # fmt: skip
-    return None if row is None else _document_row(row)
+    return None if row is None else document_row(row)
 
 
 async def update_document(connection: Connection, account_id: str, row: DocumentRow) -> None:
@@ -191,7 +192,7 @@ async def select_documents(
         """,
         account_id, kept.type, kept.status, kept.today, below_id, limit, offset,
     )  # fmt: skip
-    return [_document_row(row) for row in rows]
+    return [document_row(row) for row in rows]
 
 
 async def count_documents(connection: Connection, account_id: str, kept: DocumentFilter) -> int:
@@ -208,7 +209,7 @@ async def count_documents(connection: Connection, account_id: str, kept: Documen
     )  # fmt: skip
 
 
-def _document_row(record: Record) -> DocumentRow:
+def document_row(record: Record | tuple[Any, ...]) -> DocumentRow:
     row = DocumentRow(*record)
     return msgspec.structs.replace(
         row,

@@ -18,6 +18,13 @@ ACROSS_ACCOUNTS = {
     "keys.select_principal": "k.hash = $1",
     "keys.revoke_key": "id = $1",
     "idempotency.delete_expired": "created_at < $1",
+    "exports.claim_part": "for update of e skip locked",
+    "exports.renew_leases": "p.holder = $1",
+    "exports.release_all": "holder = $1",
+    "exports.expire_exports": "expires_at < $1",
+    "exports.give_up_exports": "created_at < $1",
+    "exports.select_uncleaned": "updated_at < $1",
+    "exports.delete_old_exports": "updated_at < $1",
 }
 # A function of the schema, asked on behalf of the account that is its first argument.
 CALLED = re.compile(r"select api\.\w+\(\$1, \$2\)")

@@ -1,0 +1,151 @@
+"""An export as rules: what a body may ask for, in which order, what fits into a part, and how far it has come."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from services.api.domain.kinds import KINDS
+from services.api.domain.lifecycle import STATUSES
+from services.api.domain.rules import Broken, Rule, check_fields, one_of, optional, require_object
+from shared.errors import Problem
+
+DOCUMENTS_MAX = 10_000
+FORMATS = ("zip", "pdf")
+ORDERS = ("given", "newest", "oldest", "number")
+UNFINISHED_STATES = ("queued", "running")
+# A part is some seconds of one browser, so that accounts take short turns, and one job that a queue can hold.
+PART_DOCUMENTS_MAX = 100
+PART_LINES_MAX = 1_500
+PART_BYTES_MAX = 1024 * 1024
+# Until the file is there, an export is not all done, though its documents are.
+PROGRESS_BEFORE_READY = 0.99
+EITHER = "Give either documents or filter"
+NO_SUCH_DOCUMENT = "No such document"
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a body asks for; ``documents`` is None where a filter chooses, by ``type`` and ``status``."""
+
+    documents: list[Any] | None
+    type: str | None
+    status: str | None
+    format: str
+    order: str
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """A document that an export may hold, with what orders it."""
+
+    id: str
+    number: str | None
+
+
+class Weight(msgspec.Struct, frozen=True):
+    """What a document costs to print (lines) and to carry (bytes)."""
+
+    lines: int
+    size_bytes: int
+
+
+def read_export(body: Any) -> tuple[Asked, dict[str, str]]:
+    """What the body asks for, as far as it can be read, and its faults; raises validation_error for no object."""
+    values, faults = check_fields(require_object(body), _RULES, ())
+    documents, kept = values.get("documents"), values.get("filter")
+    if "documents" not in faults and "filter" not in faults and (documents is None) == (kept is None):
+        faults["documents"] = EITHER
+    order = values.get("order") or ("newest" if documents is None else "given")
+    if order == "given" and documents is None and not faults:
+        faults["order"] = "Must be newest, oldest or number where a filter chooses"
+    chosen = kept or {}
+    asked = Asked(
+        documents=documents,
+        type=chosen.get("type"),
+        status=chosen.get("status"),
+        format=values.get("format") or FORMATS[0],
+        order=order,
+    )
+    return asked, faults
+
+
+def _documents(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise Broken("Must be a list of document ids")
+    if not 1 <= len(value) <= DOCUMENTS_MAX:
+        raise Broken(f"Must hold from 1 to {DOCUMENTS_MAX:,} ids")
+    return value
+
+
+def _filter(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Broken("Must be an object with type, status or neither")
+    values, faults = check_fields(value, _FILTER_RULES, ())
+    if faults:
+        raise Broken(faults={f".{path}": sentence for path, sentence in faults.items()})
+    return values
+
+
+_FILTER_RULES: dict[str, Rule] = {
+    "type": optional(one_of(tuple(KINDS))),
+    "status": optional(one_of(STATUSES)),
+}
+_RULES: dict[str, Rule] = {
+    "documents": optional(_documents),
+    "filter": optional(_filter),
+    "format": optional(one_of(FORMATS)),
+    "order": optional(one_of(ORDERS)),
+}
+
+
+def document_faults(documents: Sequence[Any], known: Collection[str]) -> dict[str, str]:
+    """Each place of the list that names no document of the account, or one that was named before."""
+    faults: dict[str, str] = {}
+    seen: set[str] = set()
+    for index, document in enumerate(documents):
+        if not isinstance(document, str) or document not in known:
+            faults[f"documents[{index}]"] = NO_SUCH_DOCUMENT
+        elif document in seen:
+            faults[f"documents[{index}]"] = "Is in the list already"
+        else:
+            seen.add(document)
+    return faults
+
+
+def ordered(choices: Sequence[Choice], order: str, given: Sequence[str]) -> list[str]:
+    """The ids in the order of the file; drafts, which have no number, come after all numbers."""
+    if order == "given":
+        return list(given)
+    if order == "number":
+        return [
+            choice.id for choice in sorted(choices, key=lambda one: (one.number is None, one.number, one.id))
+        ]
+    return sorted((choice.id for choice in choices), reverse=order == "newest")
+
+
+def fitting(document_ids: Sequence[str], weights: Mapping[str, Weight]) -> int:
+    """How many of the first documents make one part: one at least; what is gone weighs nothing."""
+    lines = size_bytes = 0
+    for count, document_id in enumerate(document_ids):
+        weight = weights.get(document_id, Weight(0, 0))
+        lines += weight.lines
+        size_bytes += weight.size_bytes
+        if count and (count == PART_DOCUMENTS_MAX or lines > PART_LINES_MAX or size_bytes > PART_BYTES_MAX):
+            return count
+    return len(document_ids)
+
+
+def progress(state: str, *, total: int, done: int, failed: int) -> float:
+    """From 0 to 1, which it is when the file is there."""
+    if state in {"ready", "expired"}:
+        return 1.0
+    return min(PROGRESS_BEFORE_READY, round((done + failed) / total, 4))
+
+
+def require_unfinished(state: str) -> None:
+    """Raises invalid_transition."""
+    if state not in UNFINISHED_STATES:
+        raise Problem(
+            "invalid_transition",
+            f"An export that is {state} cannot be cancelled; only one that is queued or running can",
+            {"state": state},
+        )

@@ -1,0 +1,434 @@
+"""Exports and their parts in PostgreSQL, one statement a function; a lease says which gateway sees to a part."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from services.api.domain.export import Choice, Weight
+from services.api.store.documents import DocumentFilter, DocumentRow, document_row
+from shared.postgres import Connection
+
+
+class ExportRow(msgspec.Struct, frozen=True):
+    id: str
+    state: str
+    format: str
+    ordered: str
+    total: int
+    created_at: datetime
+    updated_at: datetime
+    done: int = 0
+    failed: int = 0
+    message: str | None = None
+    size_bytes: int | None = None
+    expires_at: datetime | None = None
+
+
+class PartRow(msgspec.Struct, frozen=True):
+    """A part under this gateway's lease; with no documents it is the joining of all the others."""
+
+    account_id: str
+    export_id: str
+    first: int
+    count: int
+    attempts: int
+    format: str
+    total: int
+    failed: int
+    time_zone: str
+    document_ids: list[str]
+
+
+async def lock_exports(connection: Connection, account_id: str) -> None:
+    """Let one transaction at a time make exports of the account."""
+    await connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", f"exports {account_id}")
+
+
+async def count_unfinished(connection: Connection, account_id: str) -> int:
+    return await connection.fetchval(
+        "select count(*) from api.exports where state in ('queued', 'running') and account_id = $1",
+        account_id,
+    )
+
+
+async def select_choices(
+    connection: Connection, account_id: str, document_ids: Sequence[str]
+) -> list[Choice]:
+    """Those of the documents that there are."""
+    rows = await connection.fetch(
+        "select d.id, d.number from api.documents d where d.account_id = $1 and d.id = any($2::text[])",
+        account_id,
+        document_ids,
+    )
+    return [Choice(*row) for row in rows]
+
+
+async def select_matching(
+    connection: Connection, account_id: str, kept: DocumentFilter, *, limit: int
+) -> list[Choice]:
+    """Newest first."""
+    rows = await connection.fetch(
+        """
+        select d.id, d.number from api.documents d
+        where d.account_id = $1
+            and ($2::text is null or d.type = $2)
+            and ($3::text is null or d.status = case $3 when 'overdue' then 'sent' else $3 end)
+            and ($3 is distinct from 'sent' or d.due_date is null or d.due_date >= $4)
+            and ($3 is distinct from 'overdue' or d.due_date < $4)
+        order by d.id desc limit $5
+        """,
+        account_id, kept.type, kept.status, kept.today, limit,
+    )  # fmt: skip
+    return [Choice(*row) for row in rows]
+
+
+async def insert_export(
+    connection: Connection, account_id: str, row: ExportRow, document_ids: Sequence[str]
+) -> None:
+    await connection.execute(
+        """
+        insert into api.exports (account_id, id, state, format, ordered, document_ids, total, created_at, updated_at,
+            served_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $8)
+        """,
+        account_id, row.id, row.state, row.format, row.ordered, document_ids, row.total, row.created_at,
+    )  # fmt: skip
+
+
+async def insert_parts(
+    connection: Connection, account_id: str, export_id: str, *, documents_max: int
+) -> None:
+    """Cut a new export into parts, the joining of them the last."""
+    await connection.execute(
+        """
+        insert into api.export_parts (account_id, export_id, first, count)
+        select e.account_id, e.id, f.first, least($3, e.total - f.first)
+        from api.exports e
+        cross join lateral (select generate_series(0, e.total - 1, $3::integer) union all select e.total) as f (first)
+        where e.account_id = $1 and e.id = $2
+        """,
+        account_id, export_id, documents_max,
+    )  # fmt: skip
+
+
+async def select_export(connection: Connection, account_id: str, export_id: str) -> ExportRow | None:
+    row = await connection.fetchrow(
+        """
+        select id, state, format, ordered, total, created_at, updated_at, done, failed, message, size_bytes, expires_at
+        from api.exports where account_id = $1 and id = $2
+        """,
+        account_id, export_id,
+    )  # fmt: skip
+    return None if row is None else ExportRow(*row)
+
+
+async def select_exports(
+    connection: Connection, account_id: str, *, below_id: str | None, limit: int, offset: int
+) -> list[ExportRow]:
+    """Newest first; ``below_id`` is where a cursor stands."""
+    rows = await connection.fetch(
+        """
+        select id, state, format, ordered, total, created_at, updated_at, done, failed, message, size_bytes, expires_at
+        from api.exports where account_id = $1 and ($2::text is null or id < $2)
+        order by id desc limit $3 offset $4
+        """,
+        account_id, below_id, limit, offset,
+    )  # fmt: skip
+    return [ExportRow(*row) for row in rows]
+
+
+async def count_exports(connection: Connection, account_id: str) -> int:
+    return await connection.fetchval("select count(*) from api.exports where account_id = $1", account_id)
+
+
+async def select_faults(connection: Connection, account_id: str, export_id: str) -> list[str]:
+    """The parts' faults as JSON lists, in the order of the file."""
+    rows = await connection.fetch(
+        """
+        select faults from api.export_parts
+        where account_id = $1 and export_id = $2 and failed > 0 order by first
+        """,
+        account_id, export_id,
+    )  # fmt: skip
+    return [row[0] for row in rows]
+
+
+async def cancel_export(
+    connection: Connection, account_id: str, export_id: str, *, now: datetime
+) -> ExportRow | None:
+    """The export as cancelled, or None when it is not unfinished."""
+    row = await connection.fetchrow(
+        """
+        update api.exports set state = 'cancelled', updated_at = $3
+        where account_id = $1 and id = $2 and state in ('queued', 'running')
+        returning
+            id, state, format, ordered, total, created_at, updated_at, done, failed, message, size_bytes, expires_at
+        """,
+        account_id, export_id, now,
+    )  # fmt: skip
+    return None if row is None else ExportRow(*row)
+
+
+async def claim_part(
+    connection: Connection, holder: str, *, lease: timedelta, parts_max: int
+) -> PartRow | None:
+    """The next part to see to, leased: of the export that was served longest ago, each account's oldest only.
+
+    An export has at most ``parts_max`` parts under lease. What the snapshot shows too late is refused by the update.
+    """
+    row = await connection.fetchrow(
+        """
+        with turn as (
+            select e.account_id, e.id from api.exports e
+            where e.state in ('queued', 'running')
+                and not exists (
+                    select from api.exports o
+                    where o.account_id = e.account_id and o.state in ('queued', 'running') and o.id < e.id
+                )
+                and (
+                    select count(*) from api.export_parts p
+                    where p.account_id = e.account_id and p.export_id = e.id and p.leased_until > now()
+                ) < $3
+                and exists (
+                    select from api.export_parts p
+                    where p.account_id = e.account_id and p.export_id = e.id and p.state = 'waiting'
+                        and coalesce(p.leased_until, '-infinity') < now()
+                        and (p.count > 0 or not exists (
+                            select from api.export_parts o
+                            where o.account_id = e.account_id and o.export_id = e.id
+                                and o.count > 0 and o.state = 'waiting'
+                        ))
+                )
+            order by e.served_at limit 1
+            for update of e skip locked
+        ), next as (
+            select p.account_id, p.export_id, p.first
+            from turn t join api.export_parts p on p.account_id = t.account_id and p.export_id = t.id
+            where p.state = 'waiting' and coalesce(p.leased_until, '-infinity') < now()
+            order by p.first limit 1
+        ), served as (
+            update api.exports e set served_at = clock_timestamp(), state = 'running', updated_at = now()
+            from turn t where e.account_id = t.account_id and e.id = t.id
+        )
+        update api.export_parts p set holder = $1, leased_until = now() + $2::interval, attempts = p.attempts + 1
+        from next n, api.exports e, api.accounts a
+        where p.account_id = n.account_id and p.export_id = n.export_id and p.first = n.first
+            and p.state = 'waiting' and coalesce(p.leased_until, '-infinity') < now()
+            and e.account_id = n.account_id and e.id = n.export_id and a.id = n.account_id
+        returning
+            p.account_id, p.export_id, p.first, p.count, p.attempts, e.format, e.total, e.failed, a.time_zone,
+            e.document_ids[p.first + 1:p.first + p.count]
+        """,
+        holder, lease, parts_max,
+    )  # fmt: skip
+    return None if row is None else PartRow(*row)
+
+
+async def renew_leases(connection: Connection, holder: str, *, lease: timedelta) -> set[tuple[str, int]]:
+    """The export and first document of each part that the holder still has to see to."""
+    rows = await connection.fetch(
+        """
+        update api.export_parts p set leased_until = now() + $2::interval
+        from api.exports e
+        where p.holder = $1 and p.state = 'waiting'
+            and e.account_id = p.account_id and e.id = p.export_id and e.state = 'running'
+        returning p.export_id, p.first
+        """,
+        holder, lease,
+    )  # fmt: skip
+    return {(row[0], row[1]) for row in rows}
+
+
+async def release_part(
+    connection: Connection, part: PartRow, holder: str, *, pause: timedelta, counted: bool
+) -> None:
+    """Let anyone take the part up after a pause; one that failed by no fault of its own has not been attempted."""
+    await connection.execute(
+        """
+        update api.export_parts
+        set holder = null, leased_until = now() + $5::interval, attempts = attempts - case when $6 then 0 else 1 end
+        where account_id = $1 and export_id = $2 and first = $3 and holder = $4 and state = 'waiting'
+        """,
+        part.account_id, part.export_id, part.first, holder, pause, counted,
+    )  # fmt: skip
+
+
+async def release_all(connection: Connection, holder: str) -> None:
+    await connection.execute(
+        """
+        update api.export_parts set holder = null, leased_until = null, attempts = attempts - 1
+        where holder = $1 and state = 'waiting'
+        """,
+        holder,
+    )
+
+
+async def shorten_part(connection: Connection, part: PartRow, count: int) -> bool:
+    """Let the part end after ``count`` documents; false when it is not as it was."""
+    shortened = await connection.fetchval(
+        """
+        update api.export_parts set count = $5
+        where account_id = $1 and export_id = $2 and first = $3 and count = $4 and state = 'waiting' returning true
+        """,
+        part.account_id, part.export_id, part.first, part.count, count,
+    )  # fmt: skip
+    return shortened is not None
+
+
+async def insert_part(connection: Connection, part: PartRow, count: int) -> None:
+    """What a part no longer holds after ``count`` documents, as a part of its own."""
+    await connection.execute(
+        "insert into api.export_parts (account_id, export_id, first, count) values ($1, $2, $3, $4)",
+        part.account_id,
+        part.export_id,
+        part.first + count,
+        part.count - count,
+    )
+
+
+async def count_printed(
+    connection: Connection, part: PartRow, *, done: int, failed: int, now: datetime
+) -> bool:
+    """False when the export is no longer running."""
+    counted = await connection.fetchval(
+        """
+        update api.exports set done = done + $3, failed = failed + $4, updated_at = $5
+        where account_id = $1 and id = $2 and state = 'running' returning true
+        """,
+        part.account_id, part.export_id, done, failed, now,
+    )  # fmt: skip
+    return counted is not None
+
+
+async def finish_part(connection: Connection, part: PartRow, *, failed: int, faults: str) -> bool:
+    """False when it is finished, or is another part by now."""
+    finished = await connection.fetchval(
+        """
+        update api.export_parts
+        set state = 'done', holder = null, leased_until = null, failed = $5, faults = $6
+        where account_id = $1 and export_id = $2 and first = $3 and count = $4 and state = 'waiting' returning true
+        """,
+        part.account_id, part.export_id, part.first, part.count, failed, faults,
+    )  # fmt: skip
+    return finished is not None
+
+
+async def select_parts(connection: Connection, account_id: str, export_id: str) -> list[tuple[int, int]]:
+    """First document and number of documents of each part, in order, without the joining."""
+    rows = await connection.fetch(
+        """
+        select first, count from api.export_parts
+        where account_id = $1 and export_id = $2 and count > 0 order by first
+        """,
+        account_id, export_id,
+    )  # fmt: skip
+    return [(row[0], row[1]) for row in rows]
+
+
+async def finish_export(
+    connection: Connection,
+    part: PartRow,
+    *,
+    state: str,
+    now: datetime,
+    size_bytes: int | None = None,
+    message: str | None = None,
+    expires_at: datetime | None = None,
+) -> bool:
+    """False when it was no longer running."""
+    finished = await connection.fetchval(
+        """
+        update api.exports set state = $3, size_bytes = $4, message = $5, expires_at = $6, updated_at = $7
+        where account_id = $1 and id = $2 and state = 'running' returning true
+        """,
+        part.account_id, part.export_id, state, size_bytes, message, expires_at, now,
+    )  # fmt: skip
+    return finished is not None
+
+
+async def select_weights(
+    connection: Connection, account_id: str, document_ids: Sequence[str]
+) -> dict[str, Weight]:
+    """Of the documents that there still are."""
+    rows = await connection.fetch(
+        """
+        select d.id, json_array_length(d.items), octet_length(d.items::text) + octet_length(d.notes)
+        from api.documents d where d.account_id = $1 and d.id = any($2::text[])
+        """,
+        account_id, document_ids,
+    )  # fmt: skip
+    return {row[0]: Weight(row[1], row[2]) for row in rows}
+
+
+async def select_documents_with_sellers(
+    connection: Connection, account_id: str, document_ids: Sequence[str]
+) -> dict[str, tuple[DocumentRow, str]]:
+    """Each document that there still is, with the seller frozen in it, or as the account stands now for a draft."""
+    rows = await connection.fetch(
+        """
+        select
+            coalesce(d.seller, a.profile), d.id, d.type, d.number, d.status, d.client_id, coalesce(c.profile, d.client),
+            d.currency, d.issued_date, d.due_date, d.items, d.subtotal, d.tax_rate, d.tax_amount, d.total,
+            d.notes, d.template, d.locale, d.page_size, d.created_at, d.updated_at
+        from api.documents d
+        join api.accounts a on a.id = d.account_id
+        left join api.clients c on d.status = 'draft' and c.account_id = d.account_id and c.id = d.client_id
+        where d.account_id = $1 and d.id = any($2::text[])
+        """,
+        account_id, document_ids,
+    )  # fmt: skip
+    return {row[1]: (document_row(row[1:]), row[0]) for row in rows}
+
+
+async def expire_exports(connection: Connection, *, now: datetime, limit: int) -> None:
+    await connection.execute(
+        """
+        update api.exports set state = 'expired', updated_at = $1 where (account_id, id) in (
+            select account_id, id from api.exports where state = 'ready' and expires_at < $1 limit $2
+        )
+        """,
+        now, limit,
+    )  # fmt: skip
+
+
+async def give_up_exports(connection: Connection, *, before: datetime, now: datetime, message: str) -> None:
+    """End what should have ended long ago."""
+    await connection.execute(
+        """
+        update api.exports set state = 'failed', message = $3, updated_at = $2
+        where state in ('queued', 'running') and created_at < $1
+        """,
+        before, now, message,
+    )  # fmt: skip
+
+
+async def select_uncleaned(connection: Connection, *, before: datetime, limit: int) -> list[tuple[str, str]]:
+    """Account and id of those that have no file, but may have objects still."""
+    rows = await connection.fetch(
+        """
+        select account_id, id from api.exports
+        where state in ('failed', 'cancelled', 'expired') and updated_at < $1 and cleaned_at is null limit $2
+        """,
+        before, limit,
+    )  # fmt: skip
+    return [(row[0], row[1]) for row in rows]
+
+
+async def mark_cleaned(connection: Connection, account_id: str, export_id: str, *, now: datetime) -> None:
+    await connection.execute(
+        "update api.exports set cleaned_at = $3 where account_id = $1 and id = $2", account_id, export_id, now
+    )
+
+
+async def delete_old_exports(connection: Connection, *, before: datetime, limit: int) -> None:
+    """Forget those that have left nothing."""
+    await connection.execute(
+        """
+        delete from api.exports where (account_id, id) in (
+            select account_id, id from api.exports
+            where state in ('failed', 'cancelled', 'expired') and updated_at < $1 and cleaned_at is not null limit $2
+        )
+        """,
+        before, limit,
+    )  # fmt: skip
