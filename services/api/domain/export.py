@@ -50,14 +50,15 @@ class Weight(msgspec.Struct, frozen=True):
 
 def read_export(body: Any) -> tuple[Asked, dict[str, str]]:
     """What the body asks for, as far as it can be read, and its faults; raises validation_error for no object."""
-    values, faults = check_fields(require_object(body), _RULES, ())
-    documents, kept = values.get("documents"), values.get("filter")
-    if "documents" not in faults and "filter" not in faults and (documents is None) == (kept is None):
+    fields = require_object(body)
+    values, faults = check_fields(fields, _RULES, ())
+    if (fields.get("documents") is None) == (fields.get("filter") is None):
         faults["documents"] = EITHER
+    documents = values.get("documents")
     order = values.get("order") or ("newest" if documents is None else "given")
     if order == "given" and documents is None and not faults:
         faults["order"] = "Must be newest, oldest or number where a filter chooses"
-    chosen = kept or {}
+    chosen = values.get("filter") or {}
     asked = Asked(
         documents=documents,
         type=chosen.get("type"),
