@@ -15,6 +15,11 @@ from shared.messages import Party, RenderJob
 # Quantity, rate and amount of a line together, in characters; more leaves the title no room.
 NUMBERS_LENGTH_MAX = 46
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
+# A country's two letters and its number (VIES; XI is Northern Ireland, and Britain's have kept the form).
+VAT_ID = re.compile(
+    r"(AT|BE|BG|CY|CZ|DE|DK|EE|EL|ES|FI|FR|GB|HR|HU|IE|IT|LT|LU|LV|MT|NL|PL|PT|RO|SE|SI|SK|XI)"
+    r" ?[A-Z0-9]{2}[0-9 .-]{4,14}[A-Z0-9]{0,3}"
+)
 PAPERS = {"a4": "A4", "letter": "letter"}
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
@@ -197,8 +202,12 @@ def _amount(job: RenderJob) -> Writer:
 
 
 def _address(heading: str, party: Party, words: Words) -> Address:
-    contact = (party.email, party.phone, party.tax_id and f"{words.tax_id}: {party.tax_id}")
+    contact = (party.email, party.phone, party.tax_id and _tax_id(words, party.tax_id))
     return Address(heading, _clean(party.name), _written(_place(party)), _written(contact))
+
+
+def _tax_id(words: Words, given: str) -> str:
+    return (words.vat_id if VAT_ID.fullmatch(given) else words.tax_id).format(id=given)
 
 
 def _ship_to(called: KindWords, buyer: Party) -> Address | None:

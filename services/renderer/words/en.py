@@ -1,4 +1,6 @@
-"""English as Americans write it, and the tax as it is called anywhere."""
+"""English: as Americans write it, with the tax as it is called anywhere, and as the British do."""
+
+from msgspec.structs import replace
 
 from services.renderer.words.words import KindWords, Labels, Words
 
@@ -18,7 +20,7 @@ EN = Words(
     kinds={
         "invoice": KindWords(
             title="Invoice",
-            number="Number",
+            number="Invoice number",
             sender="From",
             client="Bill to",
             issued="Issue date",
@@ -30,7 +32,7 @@ EN = Words(
         ),
         "quote": KindWords(
             title="Quote",
-            number="Number",
+            number="Quote number",
             sender="From",
             client="Prepared for",
             issued="Issue date",
@@ -42,7 +44,7 @@ EN = Words(
         ),
         "receipt": KindWords(
             title="Receipt",
-            number="Number",
+            number="Receipt number",
             sender="From",
             client="Received from",
             issued="Date paid",
@@ -54,7 +56,7 @@ EN = Words(
         ),
         "purchase_order": KindWords(
             title="Purchase order",
-            number="Number",
+            number="Order number",
             sender="From",
             client="Supplier",
             issued="Order date",
@@ -67,7 +69,7 @@ EN = Words(
         ),
         "estimate": KindWords(
             title="Estimate",
-            number="Number",
+            number="Estimate number",
             sender="From",
             client="Prepared for",
             issued="Issue date",
@@ -81,8 +83,15 @@ EN = Words(
     draft="draft",
     subtotal="Subtotal",
     tax="Tax ({rate})",
-    tax_id="Tax ID",
+    tax_id="Tax ID: {id}",
+    vat_id="VAT ID: {id}",
     reference="Reference",
     payment_terms="Payment terms",
     subject="{title} for {client}, {day}",
+)
+EN_GB = replace(
+    EN,
+    labels=replace(EN.labels, rate="Unit price"),
+    tax="VAT ({rate})",
+    vat_id="VAT number: {id}",
 )

@@ -1,6 +1,33 @@
-"""Which words a locale's documents are written in."""
+"""Which words a locale's documents are written in; one for each of shared/locales.py."""
 
-from services.renderer.words.en import EN
+from services.renderer.words.ar import AR
+from services.renderer.words.de import DE
+from services.renderer.words.en import EN, EN_GB
+from services.renderer.words.es import ES
+from services.renderer.words.fr import FR
+from services.renderer.words.he import HE
+from services.renderer.words.it import IT
+from services.renderer.words.ja import JA
+from services.renderer.words.nl import NL
+from services.renderer.words.pl import PL
+from services.renderer.words.pt import PT
+from services.renderer.words.pt_br import PT_BR
 from services.renderer.words.words import Words
+from services.renderer.words.zh import ZH
 
-WORDS: dict[str, Words] = {"en": EN}
+WORDS: dict[str, Words] = {
+    "ar": AR,
+    "de": DE,
+    "en": EN,
+    "en-GB": EN_GB,
+    "es": ES,
+    "fr": FR,
+    "he": HE,
+    "it": IT,
+    "ja": JA,
+    "nl": NL,
+    "pl": PL,
+    "pt": PT,
+    "pt-BR": PT_BR,
+    "zh": ZH,
+}

@@ -39,7 +39,9 @@ class KindWords(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Words(msgspec.Struct, frozen=True, kw_only=True):
-    """A language. ``tax`` holds ``{rate}``; ``subject`` holds ``{title}``, ``{client}`` and ``{day}``."""
+    """A language. ``tax`` holds ``{rate}``, ``tax_id`` and, for the numbers of the EU and Britain, ``vat_id`` hold
+    ``{id}``; ``subject`` holds ``{title}``, ``{client}`` and ``{day}``.
+    """
 
     labels: Labels
     kinds: dict[str, KindWords]
@@ -47,6 +49,7 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
     subtotal: str
     tax: str
     tax_id: str
+    vat_id: str
     reference: str
     payment_terms: str
     subject: str

@@ -12,11 +12,11 @@ from shared.messages import Party, RenderJob
 @pytest.mark.parametrize(
     ("kind", "title", "client", "labels"),
     [
-        ("invoice", "Invoice", "Bill to", ["Number", "Issue date", "Due date"]),
-        ("quote", "Quote", "Prepared for", ["Number", "Issue date", "Valid until"]),
-        ("receipt", "Receipt", "Received from", ["Number", "Date paid"]),
-        ("purchase_order", "Purchase order", "Supplier", ["Number", "Order date", "Delivery by"]),
-        ("estimate", "Estimate", "Prepared for", ["Number", "Issue date", "Valid until"]),
+        ("invoice", "Invoice", "Bill to", ["Invoice number", "Issue date", "Due date"]),
+        ("quote", "Quote", "Prepared for", ["Quote number", "Issue date", "Valid until"]),
+        ("receipt", "Receipt", "Received from", ["Receipt number", "Date paid"]),
+        ("purchase_order", "Purchase order", "Supplier", ["Order number", "Order date", "Delivery by"]),
+        ("estimate", "Estimate", "Prepared for", ["Estimate number", "Issue date", "Valid until"]),
     ],
 )
 def test_each_type_has_its_words(
