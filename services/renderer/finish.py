@@ -1,47 +1,147 @@
-"""What is done to the browser's PDF: metadata of our own, and nothing left that says when or where it was printed."""
+"""The browser's print cut into the files of its documents, with metadata of our own; pure.
 
-import re
-from datetime import UTC, datetime
-from io import BytesIO
+Nothing is left that says when, where or beside what a document was printed.
+"""
 
-import pikepdf
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import count
 
-from services.renderer.metadata import PRODUCER, metadata_packet
+from services.renderer.metadata import Description, information, metadata_packet
+from services.renderer.outline import Entry, outline
 from services.renderer.page import DocumentPage
-
-STRUCTURE_ID = re.compile(rb"(?<=\(node)\d{8}(?=\))")
-
-
-def finish(printed: bytes, page: DocumentPage, updated_at: datetime) -> bytes:
-    """The same bytes for the same document, whichever browser printed it and whenever."""
-    finished = BytesIO()
-    with pikepdf.open(BytesIO(_renumber(printed))) as pdf:
-        _describe(pdf, page, updated_at.astimezone(UTC))
-        pdf.save(finished, deterministic_id=True, object_stream_mode=pikepdf.ObjectStreamMode.generate)
-    return finished.getvalue()
+from services.renderer.pdf import File, references, stream, text
+from services.renderer.printed import Printed, PrintedError, PrintedPage, read
+from services.renderer.proof import ProvedSheet, prove
+from services.renderer.sheets import mark
+from services.renderer.tags import Tags, retag
 
 
-def _renumber(printed: bytes) -> bytes:
-    """Count the structure's ids from one; Chromium counts them through all the documents of a page's life."""
-    found = sorted(set(STRUCTURE_ID.findall(printed)))
-    numbers = {old: b"%08d" % new for new, old in enumerate(found, start=1)}
-    return STRUCTURE_ID.sub(lambda match: numbers[match[0]], printed)
+class Wanted(Description, frozen=True, kw_only=True):
+    """A document that should be in a print, on ``sheets`` sheets, and what its file says about itself."""
+
+    document_id: str
+    sheets: int
 
 
-def _describe(pdf: pikepdf.Pdf, page: DocumentPage, updated_at: datetime) -> None:
-    stamp = updated_at.strftime("D:%Y%m%d%H%M%SZ")
-    told = pikepdf.Dictionary(
-        Title=page.file_title,
-        Author=page.author,
-        Subject=page.subject,
-        Creator=PRODUCER,
-        Producer=PRODUCER,
-        CreationDate=stamp,
-        ModDate=stamp,
+def wanted(page: DocumentPage, *, sheets: int, updated_at: datetime) -> Wanted:
+    return Wanted(
+        document_id=page.document_id,
+        sheets=sheets,
+        language=page.language,
+        title=page.file_title,
+        author=page.author,
+        subject=page.subject,
+        updated_at=updated_at,
     )
-    pdf.docinfo = pdf.make_indirect(told)
-    packet = pdf.make_stream(metadata_packet(page, updated_at))
-    packet.Type, packet.Subtype = pikepdf.Name.Metadata, pikepdf.Name.XML
-    pdf.Root.Metadata = packet
-    pdf.Root.Lang = pikepdf.String(page.language)
-    pdf.Root.ViewerPreferences = pikepdf.Dictionary(DisplayDocTitle=True)
+
+
+def finish(printed: bytes, documents: Sequence[Wanted]) -> list[bytes | None]:
+    """A file for each, None for a document that cannot be proved to have its pages for itself.
+
+    The same bytes for the same print, whichever browser printed it and whenever. Raises PrintedError.
+    """
+    try:
+        source = read(printed)
+        proved = prove(source, [_marks(each) for each in documents])
+        return [
+            _file(source, sheets, each) if sheets else None
+            for sheets, each in zip(proved, documents, strict=True)
+        ]
+    except (LookupError, ValueError) as error:
+        raise PrintedError("A part of the print is missing") from error
+
+
+def _marks(document: Wanted) -> list[str]:
+    return [
+        f"{document.language}-{mark(document.document_id, number)}"
+        for number in range(1, document.sheets + 1)
+    ]
+
+
+def _file(source: Printed, sheets: Sequence[ProvedSheet], document: Wanted) -> bytes:
+    streams, resources = _needed(source, sheets)
+    file = File(streams=len(streams) + 1)
+    catalog, info, tree = file.reserve(3)
+    pages = file.reserve(len(sheets))
+    new = dict(zip(streams, count(1), strict=False))
+    new |= dict(zip(resources, file.reserve(len(resources)), strict=True))
+    for old in (*streams, *resources):
+        file.put(new[old], source.resource(old).numbered(new))
+    packet = len(streams) + 1
+    file.put(packet, stream(b"/Type/Metadata/Subtype/XML", metadata_packet(document)))
+    file.put(info, information(document))
+    file.put(tree, b"<</Type/Pages/Count %d/Kids[%s]>>" % (len(pages), references(pages)))
+    for key, (page, sheet) in enumerate(zip(pages, sheets, strict=True)):
+        file.put(page, _page(sheet.page, new, tree, key))
+    structure, headings = _add_structure(file, source, dict(zip(pages, sheets, strict=True)), document)
+    outlines = file.add(outline(headings, file.following))
+    file.put(catalog, _catalog(document, tree=tree, structure=structure, outlines=outlines, packet=packet))
+    return file.written(catalog=catalog, info=info)
+
+
+def _page(page: PrintedPage, new: Mapping[int, int], tree: int, key: int) -> bytes:
+    return b"<</Type/Page/Parent %d 0 R/MediaBox%s/Resources%s/Contents %d 0 R/StructParents %d/Tabs/S>>" % (
+        (tree, page.box, page.resources.numbered(new), new[page.contents], key)
+    )
+
+
+def _catalog(document: Wanted, *, tree: int, structure: int, outlines: range, packet: int) -> bytes:
+    return (
+        b"<</Type/Catalog/Pages %d 0 R/MarkInfo<</Marked true>>/StructTreeRoot %d 0 R%s"
+        b"/ViewerPreferences<</DisplayDocTitle true>>/Lang%s/Metadata %d 0 R>>"
+    ) % (
+        tree,
+        structure,
+        b"/Outlines %d 0 R" % outlines.start if outlines else b"",
+        text(document.language),
+        packet,
+    )
+
+
+def _add_structure(
+    file: File, source: Printed, sheets: Mapping[int, ProvedSheet], document: Wanted
+) -> tuple[int, list[Entry]]:
+    """The number of the structure's root, and the headings for the outline; ``sheets`` are by their page's number."""
+    root, parents, top = file.reserve(3)
+    owners = file.reserve(len(sheets))
+    tops, entries = list[int](), list[Entry]()
+    for own, (page, sheet) in zip(owners, sheets.items(), strict=True):
+        tags = retag(source, sheet, page=page, above=top, first=file.following)
+        tops.append(file.add(tags.elements).start)
+        file.put(own, b"[%s]" % b" ".join(tags.owners))
+        entries += _entries(source, sheet, tags, page)
+    nums = b" ".join([b"%d %d 0 R" % numbered for numbered in enumerate(owners)])
+    file.put(
+        root,
+        b"<</Type/StructTreeRoot/K %d 0 R/ParentTree %d 0 R/ParentTreeNextKey %d>>"
+        % (top, parents, len(sheets)),
+    )
+    file.put(parents, b"<</Nums[%s]>>" % nums)
+    file.put(
+        top, b"<</S/Document/Lang%s/P %d 0 R/K[%s]>>" % (text(document.language), root, references(tops))
+    )
+    return root, entries
+
+
+def _entries(source: Printed, sheet: ProvedSheet, tags: Tags, page: int) -> Iterator[Entry]:
+    for heading in source.headings_of(sheet.article):
+        if heading.page != sheet.page.number or heading.element not in tags.headings:
+            raise PrintedError("A heading is not where the outline says")
+        level, element = tags.headings[heading.element]
+        yield Entry(level, heading.title, b"/Dest[%d 0 R%s]/SE %s" % (page, heading.place, element))
+
+
+def _needed(source: Printed, sheets: Sequence[ProvedSheet]) -> tuple[list[int], list[int]]:
+    """What the pages refer to, as far as that goes: streams, and other objects."""
+    left = [number for sheet in sheets for number in (sheet.page.contents, *sheet.page.resources.needs)]
+    found: dict[int, bool] = {}
+    while left:
+        number = left.pop(0)
+        if number not in found:
+            resource = source.resource(number)
+            found[number] = bool(resource.content)
+            left += resource.needs
+    return [n for n, is_stream in found.items() if is_stream], [
+        n for n, is_stream in found.items() if not is_stream
+    ]

@@ -1,12 +1,14 @@
-"""What a PDF says about itself, as an XMP packet (ISO 16684-1); pure.
+"""What a PDF says about itself, as an XMP packet (ISO 16684-1) and in the older way beside it; pure.
 
 Written here because a general XMP library takes as long as all the rest of finishing, and signs with its name.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from xml.sax.saxutils import escape
 
-from services.renderer.page import DocumentPage
+import msgspec
+
+from services.renderer.pdf import text
 
 PRODUCER = "InvoUno"
 PACKET = """\
@@ -30,14 +32,38 @@ PACKET = """\
 """
 
 
-def metadata_packet(page: DocumentPage, updated_at: datetime) -> bytes:
-    """``updated_at`` is UTC."""
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """``language`` is BCP 47; of ``updated_at``, which has a zone, whole seconds are told."""
+
+    language: str
+    title: str
+    author: str
+    subject: str
+    updated_at: datetime
+
+
+def metadata_packet(described: Description) -> bytes:
     fields = {
-        "title": page.file_title,
-        "author": page.author,
-        "subject": page.subject,
-        "language": page.language,
+        "title": described.title,
+        "author": described.author,
+        "subject": described.subject,
+        "language": described.language,
         "producer": PRODUCER,
-        "date": updated_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "date": described.updated_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     return PACKET.format_map({name: escape(value) for name, value in fields.items()}).encode()
+
+
+def information(described: Description) -> bytes:
+    """The information dictionary (ISO 32000-2, 14.3.3)."""
+    date = described.updated_at.astimezone(UTC).strftime("D:%Y%m%d%H%M%SZ")
+    fields = {
+        "Title": described.title,
+        "Author": described.author,
+        "Subject": described.subject,
+        "Creator": PRODUCER,
+        "Producer": PRODUCER,
+        "CreationDate": date,
+        "ModDate": date,
+    }
+    return b"<<%s>>" % b"".join(b"/%s%s" % (name.encode(), text(value)) for name, value in fields.items())

@@ -12,7 +12,7 @@ from obstore.store import ObjectStore
 
 from services.renderer.chromium import Chromium, PrintError
 from services.renderer.fill import fill
-from services.renderer.finish import finish
+from services.renderer.finish import finish, wanted
 from services.renderer.page import document_page
 from services.renderer.sheets import one_sheet
 from shared.messages import RenderJob
@@ -56,7 +56,12 @@ class Renderer:
         job = msgspec.msgpack.decode(payload, type=RenderJob)
         page = document_page(job)
         printed = await self.chromium.print(fill(self.templates, job.template, [(page, one_sheet(page))]))
-        return await asyncio.to_thread(finish, printed, page, job.updated_at)
+        finished = await asyncio.to_thread(
+            finish, printed, [wanted(page, sheets=1, updated_at=job.updated_at)]
+        )
+        if finished[0] is None:
+            raise PrintError("The document is longer than its sheets")
+        return finished[0]
 
 
 # The first kind that fits is the reason.

@@ -14,9 +14,14 @@ CODE = (
     "fonts.py",
     "kinds.py",
     "metadata.py",
+    "outline.py",
     "page.py",
     "payment_code.py",
+    "pdf.py",
+    "printed.py",
+    "proof.py",
     "sheets.py",
+    "tags.py",
 )
 LOOKS = (".html", ".css", ".ttf", ".conf")
 DIGITS = 16

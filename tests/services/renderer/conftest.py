@@ -13,7 +13,7 @@ from jinja2 import Environment
 from deploy.local.browser import installed
 from services.renderer.chromium import Chromium, open_chromium
 from services.renderer.fill import fill, template_environment
-from services.renderer.finish import finish
+from services.renderer.finish import finish, wanted
 from services.renderer.page import document_page
 from services.renderer.sheets import one_sheet
 from shared.messages import RenderJob
@@ -52,7 +52,9 @@ def pdf_of(chromium: Chromium, templates: Environment) -> Printer:
     async def print_job(job: RenderJob) -> bytes:
         page = document_page(job)
         printed = await chromium.print(fill(templates, job.template, [(page, one_sheet(page))]))
-        return finish(printed, page, job.updated_at)
+        finished = finish(printed, [wanted(page, sheets=1, updated_at=job.updated_at)])[0]
+        assert finished is not None, "it is longer than its sheets"
+        return finished
 
     return print_job
 

@@ -10,8 +10,9 @@ from jinja2 import Environment
 
 from services.renderer.chromium import open_chromium
 from services.renderer.fill import fill
-from services.renderer.finish import finish
+from services.renderer.finish import finish, wanted
 from services.renderer.page import document_page
+from services.renderer.sheets import one_sheet
 from shared.messages import RenderJob
 
 
@@ -29,7 +30,10 @@ async def test_two_browsers_make_the_same_bytes(
     async with open_chromium(path=chromium_path, sandbox=False, pages=1, prints_max=10) as fresh:
         pages = [document_page(job) for job in jobs]
         theirs = [
-            finish(await fresh.print(fill(templates, job.template, page)), page, job.updated_at)
+            finish(
+                await fresh.print(fill(templates, job.template, [(page, one_sheet(page))])),
+                [wanted(page, sheets=1, updated_at=job.updated_at)],
+            )[0]
             for job, page in zip(jobs, pages, strict=True)
         ]
     assert ours == theirs
@@ -48,7 +52,7 @@ async def test_it_tells_title_author_and_dates_and_no_other_maker(
     assert told == {
         "/Title": "Invoice INV-2026-000042",
         "/Author": "Northwind Studio",
-        "/Subject": "Invoice for Acme Corp, 1 March 2026",
+        "/Subject": "Invoice for Acme Corp, March 1, 2026",
         "/Creator": "InvoUno",
         "/Producer": "InvoUno",
         "/CreationDate": "D:20260305235958Z",

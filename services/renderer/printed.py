@@ -1,0 +1,253 @@
+"""The browser's PDF, read by its cross-reference table; what Skia writes and nothing else is understood.
+
+Its objects stand in the clear. Its strings hold no line break: literal ones escape it, others are hexadecimal.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, pairwise
+from operator import attrgetter
+
+STRING = rb"(?:\((?:[^()\\\n]|\\[^\n])*\)|<[0-9A-F]*>)"
+END = re.compile(rb"trailer\n<<[^()]*/Root (\d+) 0 R\n[^()]*>>\nstartxref\n(\d+)\n%%EOF\n\Z")
+TRAILER_SIZE_MAX = 300
+# Eight kids a node.
+PAGE_TREE_DEPTH_MAX = 10
+TABLE = re.compile(rb"xref\n0 (\d+)\n")
+ENTRY_SIZE = 20
+REFERENCE = re.compile(rb"(\d+) 0 R")
+PAGE = re.compile(
+    rb"<</Type /Page\n/Resources (<<[^()]*>>)\n/MediaBox (\[[\d. ]+\])\n/Contents (\d+) 0 R\n"
+    rb"(?:/StructParents (\d+)\n)?(?:/Tabs /S\n)?/Parent \d+ 0 R>>"
+)
+ARTICLE = re.compile(rb"<</Type /StructElem\n/S /Art\n/Lang \(([\w-]+)\)\n")
+HEADING = re.compile(
+    rb"<</Title ("
+    + STRING
+    + rb")\n/Dest \[(\d+) 0 R( /XYZ [-\d. ]+)\]\n/Parent \d+ 0 R\n/SE (\d+) 0 R([^()]*)>>"
+)
+# Where a reference may stand in a resource, and the strings where what looks like one is none.
+PIECES = re.compile(STRING + rb"|\b(\d+) 0 R\b")
+
+
+class PrintedError(Exception):
+    """The browser's file is not as its maker writes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """An object that pages need: its text between the references, those, and a stream's bytes when it is one."""
+
+    pieces: tuple[bytes, ...]
+    needs: tuple[int, ...]
+    content: bytes
+
+    def numbered(self, numbers: Mapping[int, int]) -> bytes:
+        """As it was, with other numbers."""
+        named = [b"%d 0 R" % numbers[old] for old in self.needs]
+        return b"".join(
+            (*chain.from_iterable(zip(self.pieces, named, strict=False)), self.pieces[-1], self.content)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedPage:
+    """``tagged`` are the numbers of the structure elements that its content belongs to, by content id."""
+
+    number: int
+    resources: Resource
+    box: bytes
+    contents: int
+    tagged: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """A part of the structure tree: the elements numbered from ``first`` to before ``last``; ``mark`` may be empty."""
+
+    mark: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """An entry of the outline: the title as written, and where it leads to."""
+
+    element: int
+    title: bytes
+    page: int
+    place: bytes
+
+
+@dataclass(frozen=True)
+class Printed:
+    """Raises PrintedError for whatever is not found as expected."""
+
+    data: bytes
+    root: int
+    offsets: list[int]
+    order: list[int]
+    ends: dict[int, int]
+    resources: dict[int, Resource]
+
+    def object(self, number: int) -> bytes:
+        """What stands between ``obj`` and ``endobj``."""
+        span = self.span(number)
+        head = b"%d 0 obj\n" % number
+        if not (span.startswith(head) and span.endswith(b"\nendobj\n")):
+            raise PrintedError(f"Object {number} is not where the table says")
+        return span[len(head) : -len(b"\nendobj\n")]
+
+    def span(self, number: int) -> bytes:
+        start = self.offset(number)
+        return self.data[start : self.ends[start]]
+
+    def offset(self, number: int) -> int:
+        if not 0 < number < len(self.offsets):
+            raise PrintedError(f"There is no object {number}")
+        return self.offsets[number]
+
+    def elements(self, article: Article) -> bytes:
+        """The objects of an article, which stand together, each after its children."""
+        offsets = self.offsets[article.first : article.last]
+        start, end = min(offsets), self.ends[self.offset(article.first)]
+        first = bisect_left(self.order, start)
+        if max(offsets) >= end or self.order[first : first + len(offsets)] != sorted(offsets):
+            raise PrintedError("The elements of a sheet do not stand together")
+        return self.data[start:end]
+
+    @cached_property
+    def pages(self) -> list[PrintedPage]:
+        tags = self._tags()
+        leaves = self._leaves(_reference(self.object(self.root), b"Pages"))
+        found = [self._page(number, tags) for number in leaves]
+        for only_once in ([page.contents for page in found], [page.number for page in found]):
+            if len(set(only_once)) != len(found):
+                raise PrintedError("Two pages are one")
+        return found
+
+    @cached_property
+    def structure(self) -> int:
+        return _reference(self.object(self.root), b"StructTreeRoot")
+
+    @cached_property
+    def articles(self) -> list[Article]:
+        """The parts of the structure, in reading order; what is no article has no mark."""
+        document = _reference(self.object(self.structure), b"K")
+        parts = _parts(self.object(document))
+        if not parts:
+            return []
+        ends = [*parts[1:], min(self._tags().values(), default=len(self.offsets))]
+        if not all(one < other for one, other in pairwise([document, *parts, *ends[-1:]])):
+            raise PrintedError("The structure is not counted in reading order")
+        return [Article(self._mark(first), first, last) for first, last in zip(parts, ends, strict=True)]
+
+    @cached_property
+    def headings(self) -> list[Heading]:
+        """The outline, flat, in reading order."""
+        outlines = re.search(rb"\n/Outlines (\d+) 0 R", self.object(self.root))
+        return sorted(self._below(int(outlines[1])), key=lambda one: one.element) if outlines else []
+
+    def headings_of(self, article: Article) -> list[Heading]:
+        start, end = (
+            bisect_left(self.headings, at, key=attrgetter("element")) for at in (article.first, article.last)
+        )
+        return self.headings[start:end]
+
+    def resource(self, number: int) -> Resource:
+        if number not in self.resources:
+            self.resources[number] = _resource(self.object(number))
+        return self.resources[number]
+
+    def _leaves(self, node: int, depth: int = 0) -> Iterator[int]:
+        content = self.object(node)
+        if content.startswith(b"<</Type /Page\n"):
+            yield node
+            return
+        kids = re.search(rb"\n/Kids \[([\d R]+)\]", content)
+        if not kids or depth > PAGE_TREE_DEPTH_MAX:
+            raise PrintedError("The pages make no tree")
+        for kid in REFERENCE.findall(kids[1]):
+            yield from self._leaves(int(kid), depth + 1)
+
+    def _page(self, number: int, tags: dict[int, int]) -> PrintedPage:
+        found = PAGE.fullmatch(self.object(number))
+        if not found:
+            raise PrintedError("A page holds something unknown")
+        resources, box, contents, key = found.groups()
+        tagged = () if key is None else tuple(map(int, REFERENCE.findall(self.object(tags[int(key)]))))
+        return PrintedPage(number, _resource(resources), box, int(contents), tagged)
+
+    def _tags(self) -> dict[int, int]:
+        """The arrays of the parent tree by their key, which each page has one of its own (14.7.5.4)."""
+        tree = self.object(_reference(self.object(self.structure), b"ParentTree"))
+        found = [(int(key), int(array)) for key, array in re.findall(rb"(\d+) (\d+) 0 R", tree)]
+        if len({array for _, array in found}) != len(found) or len(dict(found)) != len(found):
+            raise PrintedError("Two pages share their tags")
+        return dict(found)
+
+    def _mark(self, element: int) -> str:
+        found = ARTICLE.match(self.object(element))
+        return found[1].decode() if found else ""
+
+    def _below(self, node: int) -> Iterator[Heading]:
+        """Each entry once, children and neighbours, in no order."""
+        left, seen = [node], {node}
+        while left:
+            content = self.object(left.pop())
+            found = HEADING.fullmatch(content)
+            if found:
+                title, page, place, element, links = found.groups()
+                yield Heading(int(element), title, int(page), place)
+                content = links
+            linked = {int(number) for number in re.findall(rb"\n/(?:First|Next) (\d+) 0 R", content)}
+            left += linked - seen
+            seen |= linked
+
+
+def read(data: bytes) -> Printed:
+    """Raises PrintedError."""
+    end = END.search(data, max(0, len(data) - TRAILER_SIZE_MAX))
+    table = TABLE.match(data, int(end[2])) if end else None
+    if not (end and table):
+        raise PrintedError("There is no cross-reference table")
+    size = int(table[1])
+    entries = data[table.end() : table.end() + size * ENTRY_SIZE].split()
+    if len(entries) != 3 * size or entries[2::3].count(b"n") != size - 1:
+        raise PrintedError("The cross-reference table is not whole")
+    offsets = list(map(int, entries[::3]))
+    order = sorted(offsets[1:])
+    ends = dict(zip(order, [*order[1:], table.start()], strict=True))
+    return Printed(data, int(end[1]), offsets, order, ends, {})
+
+
+def _resource(content: bytes) -> Resource:
+    """A stream holds references in its dictionary only."""
+    head, start, body = content.partition(b" stream\n")
+    length = re.search(rb"/Length (\d+)>>\Z", head)
+    if start and not (length and len(body) == int(length[1]) + len(b"\nendstream")):
+        raise PrintedError("A stream is not as long as it says")
+    pieces, needs, at = list[bytes](), list[int](), 0
+    for found in PIECES.finditer(head):
+        if found[1]:
+            pieces.append(head[at : found.start()])
+            needs.append(int(found[1]))
+            at = found.end()
+    return Resource((*pieces, head[at:]), tuple(needs), start + body)
+
+
+def _reference(content: bytes, key: bytes) -> int:
+    found = re.search(rb"/%s (\d+) 0 R" % key, content)
+    if not found:
+        raise PrintedError(f"There is no {key.decode()}")
+    return int(found[1])
+
+
+def _parts(document: bytes) -> list[int]:
+    """The elements right under the document's; text that lies there belongs to none of them."""
+    kids = re.search(rb"\n/K ([\d R]+|\[.*\])", document, re.DOTALL)
+    return [int(number) for number in REFERENCE.findall(re.sub(rb"<<[^<>]*>>", b"", kids[1]))] if kids else []
