@@ -19,13 +19,14 @@ from services.api.domain.document import Documents
 from services.api.door import Door
 from services.api.expiry import expire_idempotency
 from services.api.http import request_id, send_answer
+from services.api.logos import Logos
 from services.api.meter import open_meter
 from services.api.metering import open_metering
 from services.api.outage import OpenCalls
 from services.api.pdf import Pdfs
 from services.api.problems import problem_answer
 from services.api.reservations import sweep_reservations
-from services.api.routes import account, clients, documents, health, pdfs, templates, usage
+from services.api.routes import account, clients, documents, health, logo, pdfs, templates, usage
 from services.api.seeding import Seeding
 from services.api.settings import Settings
 from shared.errors import Problem
@@ -46,6 +47,7 @@ DOORS: dict[str, Door] = {
     **templates.DOORS,
     **usage.DOORS,
     **account.DOORS,
+    **logo.DOORS,
 }
 
 
@@ -77,7 +79,8 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
     meter = open_meter(settings.meter_url, timeout_s=METER_TIMEOUT_S)
     queue = open_queue(settings.queue_url)
     metering = open_metering(settings.metering_url, settings.service_token)
-    rendered = Pdfs(queue, open_store(settings.object_store_url), wait_s=settings.pdf_wait_s)
+    store = open_store(settings.object_store_url)
+    rendered = Pdfs(queue, store, wait_s=settings.pdf_wait_s)
     admission = Admission(meter, Seeding(metering.seed).seed)
     sweep = sweep_reservations(pool, meter, admission, kept_s=settings.reservation_kept_s)
     open_calls = OpenCalls(metering.take_events, allowed=settings.meter_down == "fail_open")
@@ -92,6 +95,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
             open_calls=open_calls,
             pdfs=rendered,
             documents=Documents(tuple(template.id for template in TEMPLATES)),
+            logos=Logos(pool, store),
         )
     finally:
         await stop_tasks(background)

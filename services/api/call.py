@@ -12,6 +12,7 @@ from services.api.admission import Admission
 from services.api.auth import Keys
 from services.api.domain.document import Documents
 from services.api.http import Answer, query_parameters
+from services.api.logos import Logos
 from services.api.metering import Metering
 from services.api.outage import OpenCalls
 from services.api.pdf import Pdfs
@@ -29,6 +30,7 @@ class State(TypedDict):
     open_calls: OpenCalls
     pdfs: Pdfs
     documents: Documents
+    logos: Logos
 
 
 class Call:

@@ -59,11 +59,15 @@ log = structlog.get_logger()
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """A handler, the scope that it asks for (None: any valid key), and how many documents it creates."""
+    """A handler, the scope that it asks for (None: any valid key), and how many documents it creates.
+
+    ``media_types`` are those of its body, where that is no JSON.
+    """
 
     handler: Handler
     scope: str | None
     documents: int = 0
+    media_types: tuple[str, ...] = ()
 
 
 class Door:
@@ -126,7 +130,8 @@ class Visit:
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         self._require_scope()
-        body = await read_body(scope, receive) if scope["method"] in _BODY_METHODS else b""
+        takes_body = scope["method"] in _BODY_METHODS
+        body = await read_body(scope, receive, self._operation.media_types) if takes_body else b""
         call = Call(scope, self._principal, body)
         key = idempotency_key(call)
         try:

@@ -114,8 +114,11 @@ def bad_parameter(name: str, sentence: str) -> Problem:
     return Problem("invalid_parameter", f"The parameter {name} is not valid: {sentence}", {name: sentence})
 
 
-async def read_body(scope: Scope, receive: Receive) -> bytes:
-    """The whole body, bounded in bytes and time; raises payload_too_large, unsupported_media_type or invalid_json."""
+async def read_body(scope: Scope, receive: Receive, media_types: tuple[str, ...] = ()) -> bytes:
+    """The whole body, bounded in bytes and time, of one of the media types (none named: JSON).
+
+    Raises payload_too_large, unsupported_media_type or invalid_json.
+    """
     declared = header(scope, b"content-length")
     if declared is not None and declared.isdigit() and int(declared[:20]) > BODY_BYTES_MAX:
         raise _too_large()
@@ -124,9 +127,17 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
             body = await _collect(receive)
     except TimeoutError:
         raise Problem("invalid_json", f"The body did not arrive within {BODY_READ_S:.0f} seconds") from None
-    if body:
+    if media_types:
+        _require_one_of(media_types, media_type(scope))
+    elif body:
         _require_json(header(scope, b"content-type"))
     return body
+
+
+def media_type(scope: Scope) -> str:
+    """The body's media type without its parameters, in small letters; empty when none is given."""
+    given = header(scope, b"content-type") or b""
+    return given.decode("latin-1").partition(";")[0].strip().lower()
 
 
 async def _collect(receive: Receive) -> bytes:
@@ -161,6 +172,21 @@ def _require_json(content_type: bytes | None) -> None:
     if _JSON_TYPE.fullmatch(kind.strip()) and charset in {"", "charset=utf-8", "charset=utf8"}:
         return
     raise Problem("unsupported_media_type", "Send the body as application/json in UTF-8")
+
+
+def _require_one_of(media_types: tuple[str, ...], given: str) -> None:
+    if given not in media_types:
+        *first, last = media_types
+        raise Problem("unsupported_media_type", f"Send the body as {', '.join(first)} or {last}")
+
+
+def is_known(scope: Scope, tag: str) -> bool:
+    """Whether the caller holds what bears this entity tag, by its If-None-Match."""
+    given = header(scope, b"if-none-match")
+    if given is None:
+        return False
+    tags = {each.strip().removeprefix("W/") for each in given.decode("latin-1").split(",")}
+    return "*" in tags or f'"{tag}"' in tags
 
 
 async def send_answer(answer: Answer, extra: Headers, send: Send, *, head: bool = False) -> None:

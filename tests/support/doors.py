@@ -1,13 +1,16 @@
 """Every way into the gateway: each method of each path, with a body that would pass."""
 
+import re
 from typing import Any
 
 import msgspec
 from bodies import CLIENT, document
+from images import encoded, picture
 
 from services.api.app import DOORS
 
 OWNED = ("{document_id}", "{client_id}")
+LOGO = "/v1/account/logo"
 BODY_METHODS = frozenset({"POST", "PUT"})
 
 
@@ -24,15 +27,20 @@ class Way(msgspec.Struct, frozen=True):
         return any(name in self.pattern for name in OWNED)
 
     def path(self, object_id: str) -> str:
-        return self.pattern.format(document_id=object_id, client_id=object_id)
+        return re.sub(r"\{\w+\}", object_id, self.pattern.replace("{template_id}", "clean"))
 
     def body(self, client_id: str) -> dict[str, Any] | None:
         """A body that passes, or None where none is needed."""
-        if self.method not in BODY_METHODS or self.pattern.endswith(("/pay", "/cancel")):
+        if self.method not in BODY_METHODS or self.pattern.endswith(("/pay", "/cancel", "/logo")):
             return None
         if self.method == "PUT":
             return {"notes": "Changed"} if "document" in self.pattern else {"name": "Changed"}
         return CLIENT if "client" in self.pattern else document(client_id)
+
+    def content(self) -> dict[str, Any]:
+        """What goes in place of ``body`` where that is no JSON, as keywords of a request."""
+        image = self.pattern == LOGO and self.method == "PUT"
+        return {"content": encoded(picture()), "headers": {"content-type": "image/png"}} if image else {}
 
 
 WAYS = [

@@ -13,6 +13,7 @@ from services.api.door import Door, Operation
 from services.api.http import Answer, decode_json, encode_json, json_answer
 from services.api.store import accounts, logos
 from services.api.store.accounts import AccountRow
+from services.api.store.logos import LogoSize
 from shared.errors import Problem
 from shared.postgres import Connection
 
@@ -84,8 +85,10 @@ async def _body(connection: Connection, row: AccountRow) -> dict[str, Any]:
 
 async def _logo(connection: Connection, account_id: str, sha256: str | None) -> dict[str, Any] | None:
     size = sha256 and await logos.select_logo_size(connection, account_id, sha256)
-    if not size:
-        return None
+    return logo_body(sha256, size) if sha256 and size else None
+
+
+def logo_body(sha256: str, size: LogoSize) -> dict[str, Any]:
     return {"sha256": sha256, "width": size.width, "height": size.height, "url": LOGO_PATH}
 
 

@@ -11,6 +11,7 @@ from services.api.domain.document import Content, Line
 from services.api.domain.lifecycle import status_on
 from services.api.domain.money import EXPONENTS
 from services.api.http import encode_json
+from services.api.logos import logo_path
 from services.api.store.clients import ClientRow
 from services.api.store.documents import DocumentRow
 from shared.messages import RenderJob, RenderLine
@@ -161,11 +162,6 @@ def render_job(account_id: str, row: DocumentRow, seller: str, today: date) -> R
         accent_color=account.get("accent_color") or "",
         logo=logo_path(account_id, account.get("logo")),
     )
-
-
-def logo_path(account_id: str, sha256: str | None) -> str:
-    """Where a renderer finds the logo in the object store; empty when there is none."""
-    return f"logo/{account_id}/{sha256}.png" if sha256 else ""
 
 
 def client_body(row: ClientRow) -> dict[str, object]:

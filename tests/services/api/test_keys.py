@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import httpx2
 import pytest
 from account import Account, caller, refused
-from doors import WAYS, Way
+from doors import LOGO, WAYS, Way
 from hypothesis import given
 from hypothesis import strategies as st
+from images import encoded, picture
 from product import Product
 from raw import exchange
 
@@ -103,8 +104,11 @@ def test_a_key_without_the_scope_is_403_and_told_which_one(house: Account, way: 
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_a_key_with_the_scope_alone_is_let_in(house: Account, way: Way) -> None:
     scope = way.scope or "usage:read"
+    if way.pattern == LOGO:
+        house.http.put(LOGO, content=encoded(picture()), headers={"content-type": "image/png"})
     with caller(house.product, house.product.key(house.id, "--scopes", scope)) as http:
-        answer = http.request(way.method, way.path(new_id("doc")), json=way.body(house.client_id))
+        asked = way.content() or {"json": way.body(house.client_id)}
+        answer = http.request(way.method, way.path(new_id("doc")), **asked)
         assert answer.status_code == (404 if way.takes_id else 201 if way.method == "POST" else 200)
 
 
