@@ -80,7 +80,8 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
     queue = open_queue(settings.queue_url)
     metering = open_metering(settings.metering_url, settings.service_token)
     store = open_store(settings.object_store_url)
-    rendered = Pdfs(queue, store, wait_s=settings.pdf_wait_s)
+    logos = Logos(pool, store)
+    rendered = Pdfs(queue, store, logos.place, wait_s=settings.pdf_wait_s)
     admission = Admission(meter, Seeding(metering.seed).seed)
     sweep = sweep_reservations(pool, meter, admission, kept_s=settings.reservation_kept_s)
     open_calls = OpenCalls(metering.take_events, allowed=settings.meter_down == "fail_open")
@@ -95,7 +96,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
             open_calls=open_calls,
             pdfs=rendered,
             documents=Documents(tuple(template.id for template in TEMPLATES)),
-            logos=Logos(pool, store),
+            logos=logos,
         )
     finally:
         await stop_tasks(background)

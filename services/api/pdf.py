@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
 import msgspec
@@ -24,22 +24,29 @@ RECONNECT_S = 0.5
 DELETE_S = 5.0
 
 log = structlog.get_logger()
+# Has the logo of a path in the object store.
+PlaceLogo = Callable[[str], Awaitable[None]]
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(RenderDone)
 
 
 class Render(msgspec.Struct, frozen=True):
-    """A job with its name: ``key`` is the SHA-256 of all that its bytes depend on, and so also their ETag."""
+    """A job with its name: ``key`` is the SHA-256 of all that its bytes depend on, and so also their ETag.
+
+    ``function`` is what the renderers know it by; ``logo`` is the path of an object that they need, or empty.
+    """
 
     key: str
     path: str
     payload: bytes
+    logo: str = ""
+    function: str = RENDER_FUNCTION
 
 
 def as_render(account_id: str, job: RenderJob) -> Render:
     payload = _encoder.encode(job)
     key = hashlib.sha256(payload).hexdigest()
-    return Render(key, f"{document_folder(account_id, job.document_id)}/{key}.pdf", payload)
+    return Render(key, f"{document_folder(account_id, job.document_id)}/{key}.pdf", payload, job.logo)
 
 
 def document_folder(account_id: str, document_id: str) -> str:
@@ -48,9 +55,10 @@ def document_folder(account_id: str, document_id: str) -> str:
 
 
 class Pdfs:
-    def __init__(self, queue: ArqRedis, store: ObjectStore, *, wait_s: float) -> None:
+    def __init__(self, queue: ArqRedis, store: ObjectStore, place_logo: PlaceLogo, *, wait_s: float) -> None:
         self._queue = queue
         self._store = store
+        self._place_logo = place_logo
         self._wait_s = wait_s
         self._waiting: dict[str, set[asyncio.Future[RenderDone]]] = {}
 
@@ -76,6 +84,8 @@ class Pdfs:
         waiting = self._waiting.setdefault(render.key, set())
         waiting.add(done)
         try:
+            if render.logo:
+                await self._place_logo(render.logo)
             return await self._asked(render, done)
         finally:
             waiting.discard(done)
@@ -88,7 +98,7 @@ class Pdfs:
         """Enqueue, wait for the push; look again now and then, in case it was lost with a connection."""
         while True:
             await self._queue.enqueue_job(
-                RENDER_FUNCTION, render.path, render.payload, _job_id=render.key, _expires=JOB_EXPIRES
+                render.function, render.path, render.payload, _job_id=render.key, _expires=JOB_EXPIRES
             )
             await asyncio.wait((done,), timeout=LOOK_AGAIN_S)
             if done.done() and (error := done.result().error):
