@@ -23,6 +23,11 @@ class Paper(msgspec.Struct, frozen=True):
     width_mm: float
     height_mm: float
 
+    @property
+    def width_px(self) -> int:
+        """In CSS pixels, of which 96 are an inch."""
+        return round(self.width_mm * 96 / 25.4)
+
 
 PAPERS = {paper.name: paper for paper in (Paper("A4", 210, 297), Paper("letter", 215.9, 279.4))}
 

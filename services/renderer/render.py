@@ -11,10 +11,8 @@ from obstore.exceptions import BaseError as StoreError
 from obstore.store import ObjectStore
 
 from services.renderer.chromium import Chromium, PrintError
-from services.renderer.fill import fill
-from services.renderer.finish import finish, wanted
-from services.renderer.page import document_page
-from services.renderer.sheets import one_sheet
+from services.renderer.logos import Logos
+from services.renderer.press import Press
 from shared.messages import RenderJob
 from shared.objects import put_once
 from shared.queue import RENDER_TIMEOUT_S, RENDER_TRIES_MAX
@@ -54,14 +52,11 @@ class Renderer:
 
     async def _pdf(self, payload: bytes) -> bytes:
         job = msgspec.msgpack.decode(payload, type=RenderJob)
-        page = document_page(job)
-        printed = await self.chromium.print(fill(self.templates, job.template, [(page, one_sheet(page))]))
-        finished = await asyncio.to_thread(
-            finish, printed, [wanted(page, sheets=1, updated_at=job.updated_at)]
-        )
-        if finished[0] is None:
-            raise PrintError("The document is longer than its sheets")
-        return finished[0]
+        press = Press(self.templates, self.chromium, Logos(self.store).read)
+        [outcome] = await press.print([job])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
 
 # The first kind that fits is the reason.

@@ -12,10 +12,8 @@ from jinja2 import Environment
 
 from deploy.local.browser import installed
 from services.renderer.chromium import Chromium, open_chromium
-from services.renderer.fill import fill, template_environment
-from services.renderer.finish import finish, wanted
-from services.renderer.page import document_page
-from services.renderer.sheets import one_sheet
+from services.renderer.fill import template_environment
+from services.renderer.press import Press
 from shared.messages import RenderJob
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -48,13 +46,19 @@ def example() -> Callable[[str], RenderJob]:
 
 
 @pytest.fixture(scope="session")
-def pdf_of(chromium: Chromium, templates: Environment) -> Printer:
+def press(chromium: Chromium, templates: Environment) -> Press:
+    async def no_logo(path: str) -> str:
+        raise FileNotFoundError(path)
+
+    return Press(templates, chromium, no_logo)
+
+
+@pytest.fixture(scope="session")
+def pdf_of(press: Press) -> Printer:
     async def print_job(job: RenderJob) -> bytes:
-        page = document_page(job)
-        printed = await chromium.print(fill(templates, job.template, [(page, one_sheet(page))]))
-        finished = finish(printed, [wanted(page, sheets=1, updated_at=job.updated_at)])[0]
-        assert finished is not None, "it is longer than its sheets"
-        return finished
+        [outcome] = await press.print([job])
+        assert isinstance(outcome, bytes), outcome
+        return outcome
 
     return print_job
 

@@ -20,7 +20,9 @@ ATTACKS = (
     "url(http://127.0.0.1:{port}/url) expression(alert(1)) @import 'file:///etc/passwd'",
     "&lt;b&gt; &amp; &#x3c;i&#x3e; <!-- ]]> -->",
 )
-FIELDS = tuple(field.name for field in msgspec.structs.fields(Party))
+# How to pay is printed on what is owed only, and an IBAN cannot be just any text.
+PAYMENT = {"iban", "bic", "payment_terms"}
+FIELDS = tuple(field.name for field in msgspec.structs.fields(Party) if field.name not in PAYMENT)
 
 pytestmark = pytest.mark.usefixtures("chromium")
 
