@@ -1,9 +1,15 @@
-"""Numbers and dates as a reader of a locale sees them; pure. Every value is printed exactly, none is rounded here."""
+"""Numbers and dates as a reader of a locale sees them; pure. Every value is printed exactly, none is rounded here.
+
+A number runs from left to right in every locale and holds no mark of direction, so that it is found and copied as what
+it looks like: digits are Latin, as in what a caller has written beside them, and signs stand where English has them if
+the text around runs from right to left.
+"""
 
 from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal, localcontext
 from functools import lru_cache
+from unicodedata import bidirectional
 
 from babel import Locale
 from babel.dates import format_date
@@ -13,6 +19,7 @@ NO_BREAK_SPACE = "\xa0"
 # Enough for the sum of 5,000 lines of 10^12 times 10^12 with six decimals.
 DIGITS_MAX = 60
 GENERIC_SYMBOL = "¤"
+MARKS = "\u200e\u200f\u061c"
 # A locale's writers are made once, for as many currencies as there are.
 WRITERS_MAX = 4096
 # CLDR's plain Portuguese is Brazil's; here that has a name of its own.
@@ -26,33 +33,25 @@ Writer = Callable[[Decimal], str]
 @lru_cache(WRITERS_MAX)
 def money(locale: str, currency: str, *, decimals_min: int) -> Writer:
     """A writer of amounts such as ``$5,000.00``, ``5.000,00 €`` or ``KWD 1.234``, with all decimals that they have."""
-    known = cldr(locale)
-    symbol = get_currency_symbol(currency, known)
-    symbol = SYMBOLS.get(symbol, symbol)
-    before, after = _spaced(
-        known.currency_formats["standard"], currency if symbol == GENERIC_SYMBOL else symbol
-    )
-    return _writer(known, before, after, decimals_min)
+    figures = _figures(locale)
+    pattern = figures.currency_formats["standard"]
+    return _writer(figures, *_spaced(pattern, _symbol(locale, currency)), decimals_min)
 
 
 @lru_cache(WRITERS_MAX)
 def number(locale: str) -> Writer:
     """A writer of quantities: the digits that were given, less zeros at the end."""
-    known = cldr(locale)
-    pattern = known.decimal_formats[None]
-    return _writer(known, pattern.prefix, pattern.suffix, 0)
+    figures = _figures(locale)
+    pattern = figures.decimal_formats[None]
+    return _writer(figures, pattern.prefix, pattern.suffix, 0)
 
 
 @lru_cache(WRITERS_MAX)
 def percent(locale: str) -> Writer:
     """A writer of percentages, given as such: 7.5 is ``7.5%`` or ``7,5 %``."""
-    known = cldr(locale)
-    pattern = known.percent_formats[None]
-    sign: str = known.number_symbols["latn"]["percentSign"]
-    before, after = (
-        tuple(part.replace("%", sign) for part in parts) for parts in (pattern.prefix, pattern.suffix)
-    )
-    return _writer(known, before, after, 0)
+    figures = _figures(locale)
+    pattern = figures.percent_formats[None]
+    return _writer(figures, pattern.prefix, pattern.suffix, 0)
 
 
 @lru_cache(WRITERS_MAX)
@@ -71,9 +70,32 @@ def cldr(locale: str) -> Locale:
     return Locale.parse(CLDR.get(locale, locale), sep="-")
 
 
-def _writer(locale: Locale, before: tuple[str, ...], after: tuple[str, ...], decimals_min: int) -> Writer:
-    """Digits are Latin in every locale, as in the numbers and accounts that a caller has written beside them."""
-    symbols = locale.number_symbols["latn"]
+def _figures(locale: str) -> Locale:
+    """Whose patterns and separators a locale's numbers have."""
+    known = cldr(locale)
+    return known if known.text_direction == "ltr" else cldr("en")
+
+
+def _symbol(locale: str, currency: str) -> str:
+    """The locale's own, or the code where there is none or it runs from right to left and would turn the number."""
+    symbol = get_currency_symbol(currency, cldr(locale)).strip(MARKS)
+    turns = any(bidirectional(character) in {"R", "AL"} for character in symbol)
+    return currency if turns or symbol == GENERIC_SYMBOL else SYMBOLS.get(symbol, symbol)
+
+
+def _spaced(standard: NumberPattern, symbol: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What stands before and after, with a space between letters and digits (CLDR, currencySpacing)."""
+    before = symbol + (NO_BREAK_SPACE if symbol[-1].isalpha() else "")
+    prefix = tuple(
+        part.replace(GENERIC_SYMBOL, before if part.endswith(GENERIC_SYMBOL) else symbol)
+        for part in standard.prefix
+    )
+    return prefix, tuple(part.replace(GENERIC_SYMBOL, symbol) for part in standard.suffix)
+
+
+def _writer(figures: Locale, before: tuple[str, ...], after: tuple[str, ...], decimals_min: int) -> Writer:
+    """``before`` and ``after`` are a positive and a negative number's; a negative zero is none."""
+    symbols = figures.number_symbols["latn"]
     group, point, minus = symbols["group"], symbols["decimal"], symbols["minusSign"]
     prefixes = before[0], before[1].replace("-", minus)
 
@@ -85,13 +107,3 @@ def _writer(locale: Locale, before: tuple[str, ...], after: tuple[str, ...], dec
         return prefixes[is_negative] + digits + after[is_negative]
 
     return write
-
-
-def _spaced(standard: NumberPattern, symbol: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What stands before and after, with a space between letters and digits (CLDR, currencySpacing)."""
-    before = symbol + (NO_BREAK_SPACE if symbol[-1].isalpha() else "")
-    prefix = tuple(
-        part.replace(GENERIC_SYMBOL, before if part.endswith(GENERIC_SYMBOL) else symbol)
-        for part in standard.prefix
-    )
-    return prefix, tuple(part.replace(GENERIC_SYMBOL, symbol) for part in standard.suffix)
