@@ -29,9 +29,8 @@ class Galley(msgspec.Struct, frozen=True, kw_only=True):
 
     The first sheet's rows begin at ``first_top``, below a head that ends at ``head_bottom``; the next sheets begin at
     ``next_top`` and their rows at ``rows_top``. Nothing may stand below ``floor``. A row that is carried or brought is
-    ``carry`` high. ``totals`` and ``payment`` count
-    from the end of what stands before them, ``notes_lead`` from there to the first line; those ``_alone`` are of a
-    sheet that begins with them.
+    ``carry`` high. ``totals``, and ``close``, which is the totals with how to pay, count from the end of the table,
+    ``notes_lead`` from the end of ``close`` to the first line; those ``_alone`` are of a sheet that begins with them.
     """
 
     head_top: float
@@ -45,7 +44,7 @@ class Galley(msgspec.Struct, frozen=True, kw_only=True):
     tall: dict[int, TallRow]
     carry: float
     totals: float
-    payment: float = 0
+    close: float
     payment_alone: float = 0
     notes_lead: float = 0
     notes_lead_alone: float = 0
@@ -86,6 +85,7 @@ def _galley(snapshot: Snapshot, boxes: list[Box], model: list[Box]) -> Galley:
     sheet, found, of_next = boxes[0], _first_of_each(boxes), _first_of_each(model)
     table, totals = found["TABLE.items"], found["DL.totals"]
     payment, notes = found.get("SECTION.payment"), found.get("SECTION.notes")
+    close_bottom = max(totals.bottom, payment.bottom if payment else 0)
     floor = of_next["DIV.foot"].top - model[0].top
     lines = _notes(snapshot, boxes, notes) if notes else ()
     rows = [box for box in boxes if box.name == "TR"][1:]
@@ -105,9 +105,9 @@ def _galley(snapshot: Snapshot, boxes: list[Box], model: list[Box]) -> Galley:
         },
         carry=found["TR.carry"].height,
         totals=totals.bottom - table.bottom,
-        payment=payment.bottom - totals.bottom if payment else 0,
+        close=close_bottom - table.bottom,
         payment_alone=payment.height if payment else 0,
-        notes_lead=lines[0].top - (payment or totals).bottom if lines else 0,
+        notes_lead=lines[0].top - close_bottom if lines else 0,
         notes_lead_alone=lines[0].top - notes.top if notes and lines else 0,
         notes=lines,
     )

@@ -17,6 +17,8 @@ ROW_LINES = 2
 NOTES_LINES = 4
 PAYMENT_LINES = 8
 CHARACTERS_A_LINE = 65
+# Totals and how to pay stay together unless they take more of a sheet.
+CLOSE_SHARE_MAX = 0.6
 # Fewer do not begin at the foot of a sheet.
 NOTES_LINES_MIN = 2
 
@@ -70,10 +72,15 @@ def paginate(
     Rows stay whole but for those that are higher than a sheet, and the totals keep a row beside them. ``slack_px``
     stays free at the foot of each sheet.
     """
-    galley = msgspec.structs.replace(galley, floor=galley.floor - slack_px)
+    floor = galley.floor - slack_px
+    beside = galley.close <= floor * CLOSE_SHARE_MAX
+    galley = msgspec.structs.replace(galley, floor=floor, totals=galley.close if beside else galley.totals)
     sheets, bottom = _items(galley, page, subtotal)
-    if page.payment:
-        sheets, bottom = _with_payment(galley, sheets, bottom)
+    if page.payment and beside:
+        sheets[-1] = msgspec.structs.replace(sheets[-1], payment=True)
+    elif page.payment:
+        payment, bottom = _payment(galley)
+        sheets.append(payment)
     if galley.notes:
         sheets = [*sheets[:-1], *_notes(galley, page.notes, sheets[-1], bottom)]
     return tuple(
@@ -112,14 +119,12 @@ def _head(galley: Galley) -> Sheet:
     return Sheet(number=0, count=0, head_zoom=min(1, room))
 
 
-def _with_payment(galley: Galley, sheets: list[Sheet], bottom: float) -> tuple[list[Sheet], float]:
-    """How to pay, whole: below the totals or on a sheet of its own."""
-    if bottom + galley.payment <= galley.floor:
-        beside = msgspec.structs.replace(sheets[-1], payment=True)
-        return [*sheets[:-1], beside], bottom + galley.payment
+def _payment(galley: Galley) -> tuple[Sheet, float]:
+    """How to pay on a sheet that begins with it, and where on it that ends; what fills more is made smaller."""
     zoom = min(1, (galley.floor - galley.next_top) / galley.payment_alone)
-    alone = Sheet(number=0, count=0, payment=True, payment_zoom=zoom)
-    return [*sheets, alone], galley.next_top + galley.payment_alone * zoom
+    return Sheet(number=0, count=0, payment=True, payment_zoom=zoom), (
+        galley.next_top + galley.payment_alone * zoom
+    )
 
 
 def _notes(galley: Galley, text: str, last: Sheet, bottom: float) -> Iterator[Sheet]:
