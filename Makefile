@@ -2,12 +2,12 @@
 
 SHELL := /bin/sh
 BIN := .venv/bin
-GROUPS := api renderer metering local dev
+GROUPS := api renderer metering local dev bench
 DOCKERFILES = $(wildcard deploy/*.Dockerfile)
 MIGRATIONS = $(wildcard services/*/migrations/*.sql)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults bench check format lock setup env template-version clean
+.PHONY: help run test faults bench soak check format lock setup env template-version clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -24,8 +24,13 @@ faults: .venv/.installed-dev ## break every process again and again and check ea
 	@browser=$$($(BIN)/python -m deploy.local.browser) && \
 		CHROMIUM_PATH="$$browser" PYTHONPATH=.:tests/support $(BIN)/python -m tests.faults.run $(ARGS)
 
-bench: .venv/.installed-dev ## measure, print, and write docs/benchmarks.md and .data/bench.json
-	@PYTHONPATH=.:tests/support $(BIN)/python -m tests.bench.run $(ARGS)
+bench: .venv/.installed-dev .venv/.installed-bench ## measure, print, and write docs/benchmarks.md and .data/bench.json
+	@browser=$$($(BIN)/python -m deploy.local.browser) && \
+		CHROMIUM_PATH="$$browser" PYTHONPATH=.:tests/support $(BIN)/python -m tests.bench.run $(ARGS)
+
+soak: .venv/.installed-dev .venv/.installed-bench ## print for ten minutes and see whether memory stays flat (ARGS=minutes)
+	@browser=$$($(BIN)/python -m deploy.local.browser) && \
+		CHROMIUM_PATH="$$browser" PYTHONPATH=.:tests/support $(BIN)/python -m tests.bench.soak $(ARGS)
 
 check: .venv/.installed-dev ## lint, format, types, import contracts, migrations, compose file, Dockerfiles
 	@$(BIN)/ruff check

@@ -10,7 +10,7 @@ from load import Caller
 
 from deploy.local.store import free_port
 from tests.bench.quiet import quiet
-from tests.bench.results import Result
+from tests.bench.results import Report, result_of
 from tests.bench.ticks import RoundTrips, count_round_trips
 from tests.bench.wrk import CONNECTIONS, calls_per_s
 from tests.faults.processes import Service
@@ -34,7 +34,7 @@ class Pair(msgspec.Struct, frozen=True):
         return self.gated / self.ungated
 
 
-async def measure() -> Result:
+async def measure() -> Report:
     """In turns, so that what else the machine does meets both; the order changes from pair to pair."""
     async with opened_world() as world:
         await world.arrange(Setup(gateways=1))
@@ -43,7 +43,7 @@ async def measure() -> Result:
         async with _ungated(world) as ungated:
             pairs = await _pairs(world.urls[0], ungated, caller)
         trips = await count_round_trips(world)
-    return _result(pairs, trips)
+    return _report(pairs, trips)
 
 
 @asynccontextmanager
@@ -72,7 +72,7 @@ async def _pairs(gated: str, ungated: str, caller: Caller) -> list[Pair]:
     return pairs
 
 
-def _result(pairs: list[Pair], trips: RoundTrips) -> Result:
+def _report(pairs: list[Pair], trips: RoundTrips) -> Report:
     ratios = sorted(pair.ratio for pair in pairs)
     gated, ungated = median(pair.gated for pair in pairs), median(pair.ungated for pair in pairs)
     text = f"""\
@@ -88,4 +88,4 @@ The ratio of a pair: median {median(ratios):.2f}, from {ratios[0]:.2f} to {ratio
 Redis round trips, counted where the gateway writes to its sockets: {trips.writes:,} for {trips.admissions:,} admissions
 over {trips.accounts} accounts, in {trips.ticks:,} ticks of the event loop; at most {trips.most} in a tick.
 """
-    return Result("admission", median(ratios), AGAINST, (ratios[0], ratios[-1]), text)
+    return Report("admission", text, (result_of("admission", ratios, AGAINST),))

@@ -1,10 +1,12 @@
-"""What a benchmark found: a ratio for scripts in .data/bench.json, and words for people in docs/benchmarks.md."""
+"""What a benchmark found: ratios for scripts in .data/bench.json, and words for people in docs/benchmarks.md."""
 
 import os
 import platform
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import msgspec
@@ -27,16 +29,27 @@ class Result(msgspec.Struct, frozen=True):
     ratio: float
     against: str
     spread: tuple[float, float]
+
+
+class Report(msgspec.Struct, frozen=True):
+    """A section of the page under its ``title``, and the ratios that it holds; ``missed`` are its broken bounds."""
+
+    title: str
     text: str
+    results: tuple[Result, ...] = ()
+    missed: tuple[str, ...] = ()
 
 
-def publish(result: Result) -> None:
-    """Put the result in the place of an earlier one of its name, and leave all others."""
+def result_of(name: str, ratios: Sequence[float], against: str) -> Result:
+    return Result(name, median(ratios), against, (min(ratios), max(ratios)))
+
+
+def publish(report: Report) -> None:
+    """Put the results in the place of earlier ones of their names, and leave all others."""
     NUMBERS.parent.mkdir(exist_ok=True)
-    NUMBERS.write_bytes(
-        msgspec.json.format(msgspec.json.encode({"rows": [*_other_rows(result), _row(result)]}))
-    )
-    publish_text(result.name, result.text)
+    rows = [*_other_rows({result.name for result in report.results}), *map(_row, report.results)]
+    NUMBERS.write_bytes(msgspec.json.format(msgspec.json.encode({"rows": rows})))
+    publish_text(report.title, report.text)
 
 
 def publish_text(name: str, text: str) -> None:
@@ -50,9 +63,9 @@ def _row(result: Result) -> dict[str, Any]:
     return {"name": result.name, "ratio": round(result.ratio, 3), "against": result.against, "spread": spread}
 
 
-def _other_rows(result: Result) -> list[dict[str, Any]]:
+def _other_rows(names: set[str]) -> list[dict[str, Any]]:
     held = msgspec.json.decode(NUMBERS.read_bytes())["rows"] if NUMBERS.exists() else []
-    return [row for row in held if row["name"] != result.name]
+    return [row for row in held if row["name"] not in names]
 
 
 def _with_section(page: str, name: str, text: str) -> str:

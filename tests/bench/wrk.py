@@ -6,18 +6,18 @@ import shutil
 import time
 from collections.abc import Mapping
 
-from load import DOCUMENT, Caller, open_line
+from load import DOCUMENT, Caller, Kind, open_line
 
 CONNECTIONS = 32
 
 
-async def calls_per_s(gateway: str, caller: Caller, *, seconds: float) -> float:
-    """GET of the caller's document; raises AssertionError when any call fails."""
+async def calls_per_s(gateway: str, caller: Caller, *, seconds: float, kind: Kind = DOCUMENT) -> float:
+    """GET of the caller's document, or another kind of call; raises AssertionError when any fails."""
     if shutil.which("wrk"):
         return await _by_wrk(
-            f"{gateway}{DOCUMENT.path(caller)}", {"authorization": f"Bearer {caller.key}"}, seconds
+            f"{gateway}{kind.path(caller)}", {"authorization": f"Bearer {caller.key}"}, seconds
         )
-    return await _by_asyncio(gateway, caller, seconds)
+    return await _by_asyncio(gateway, caller, seconds, kind)
 
 
 async def _by_wrk(url: str, headers: Mapping[str, str], seconds: float) -> float:
@@ -33,17 +33,17 @@ async def _by_wrk(url: str, headers: Mapping[str, str], seconds: float) -> float
     return float(found[1])
 
 
-async def _by_asyncio(gateway: str, caller: Caller, seconds: float) -> float:
+async def _by_asyncio(gateway: str, caller: Caller, seconds: float, kind: Kind) -> float:
     end = time.monotonic() + seconds
-    counts = await asyncio.gather(*(_call_until(end, gateway, caller) for _ in range(CONNECTIONS)))
+    counts = await asyncio.gather(*(_call_until(end, gateway, caller, kind) for _ in range(CONNECTIONS)))
     return sum(counts) / seconds
 
 
-async def _call_until(end: float, gateway: str, caller: Caller) -> int:
+async def _call_until(end: float, gateway: str, caller: Caller, kind: Kind) -> int:
     line = await open_line(gateway)
     count = 0
     while time.monotonic() < end:
-        assert await line.call(caller, DOCUMENT) == 200
+        assert await line.call(caller, kind) == 200
         count += 1
     line.close()
     return count

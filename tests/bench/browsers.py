@@ -1,0 +1,138 @@
+"""The ways that print with a browser, from the costliest to the barest; the HTML is there before the clock starts."""
+
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from jinja2 import Environment
+from playwright.async_api import Browser, Page, Playwright, async_playwright
+
+from deploy.local.browser import installed
+from services.renderer.chromium import Chromium, open_chromium
+from services.renderer.fill import fill, template_environment
+from services.renderer.fonts import fontconfig_environment
+from services.renderer.page import document_page
+from services.renderer.sheets import one_sheet
+from shared.messages import RenderJob
+from tests.bench.ways import AT_ONCE, Way, Work, two_at_once
+
+# What the worker asks of the browser too, in Playwright's words.
+PDF_OPTIONS: dict[str, Any] = {
+    "print_background": True,
+    "prefer_css_page_size": True,
+    "tagged": True,
+    "outline": True,
+}
+PRINTS_MAX = 1_000
+
+Print = Callable[[str], Awaitable[bytes]]
+
+
+@asynccontextmanager
+async def opened_browser_ways() -> AsyncGenerator[dict[str, Way]]:
+    async with AsyncExitStack() as stack:
+        playwright = await stack.enter_async_context(async_playwright())
+        browser = await stack.enter_async_context(await launched(playwright))
+        pages = [
+            await (await stack.enter_async_context(await launched(playwright))).new_page()
+            for _ in range(AT_ONCE)
+        ]
+        bare = await stack.enter_async_context(warm_chromium())
+        yield {
+            "new_browser": Way(
+                name="a new browser for each PDF",
+                documents=8,
+                warm_up=2,
+                prepare=_printing(lambda html: in_new_browser(playwright, html)),
+                rounds=2,
+            ),
+            "new_context": Way(
+                name="a new context and page for each PDF",
+                documents=24,
+                warm_up=4,
+                prepare=_printing(lambda html: in_new_context(browser, html)),
+            ),
+            "warm_playwright": Way(
+                name="a warm page, through Playwright",
+                documents=100,
+                warm_up=10,
+                prepare=_printing(on_warm_pages(pages)),
+            ),
+            "warm_page": Way(
+                name="the bare warm page",
+                documents=120,
+                warm_up=10,
+                prepare=_printing(bare.print),
+            ),
+        }
+
+
+async def launched(playwright: Playwright) -> Browser:
+    """With Playwright's own defaults, the fonts being those of the worker."""
+    return await playwright.chromium.launch(
+        executable_path=browser_path() or None, env={**os.environ, **fontconfig_environment()}
+    )
+
+
+@asynccontextmanager
+async def warm_chromium(pages: int = AT_ONCE) -> AsyncGenerator[Chromium]:
+    """The worker's own browsers, and recycled as often as its."""
+    async with open_chromium(
+        path=browser_path(), sandbox=os.geteuid() != 0, pages=pages, prints_max=PRINTS_MAX
+    ) as chromium:
+        await chromium.warm()
+        yield chromium
+
+
+def browser_path() -> str:
+    return os.environ.get("CHROMIUM_PATH") or next(iter(installed(os.environ)), "")
+
+
+def html_of(job: RenderJob, templates: Environment) -> str:
+    """The page that the worker prints when it prints this document alone."""
+    page = document_page(job)
+    return fill(templates, job.template, [(page, one_sheet(page))])
+
+
+async def in_new_browser(playwright: Playwright, html: str) -> bytes:
+    async with await launched(playwright) as browser:
+        return await in_new_context(browser, html)
+
+
+async def in_new_context(browser: Browser, html: str) -> bytes:
+    """As services for printing do it, so that nothing of one document meets the next."""
+    context = await browser.new_context()
+    try:
+        page = await context.new_page()
+        return await _printed(page, html)
+    finally:
+        await context.close()
+
+
+def on_warm_pages(pages: Sequence[Page]) -> Print:
+    free = list(pages)
+
+    async def print_on_one(html: str) -> bytes:
+        page = free.pop()
+        try:
+            return await _printed(page, html)
+        finally:
+            free.append(page)
+
+    return print_on_one
+
+
+async def _printed(page: Page, html: str) -> bytes:
+    await page.set_content(html, wait_until="load")
+    return await page.pdf(**PDF_OPTIONS)
+
+
+def _printing(print_html: Print) -> Callable[[Sequence[RenderJob]], Awaitable[Work]]:
+    templates = template_environment()
+
+    async def prepare(jobs: Sequence[RenderJob]) -> Work:
+        htmls = [html_of(job, templates) for job in jobs]
+        return lambda: two_at_once(htmls, print_html)
+
+    return prepare

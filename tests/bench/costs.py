@@ -1,0 +1,78 @@
+"""What a document costs a worker by its length: time, memory, pages and bytes, each document printed alone."""
+
+import gc
+import time
+from collections.abc import Sequence
+from io import BytesIO
+from statistics import median
+
+import msgspec
+import pikepdf
+
+from shared.queue import open_queue
+from tests.bench.invoice import invoice
+from tests.bench.memory import Footprint, watched
+from tests.bench.products import FullQueue, opened_product, worker_process_id
+from tests.bench.quiet import quiet
+from tests.bench.results import Report
+from tests.bench.ways import two_cores
+
+# How often a document of so many lines is timed.
+TIMES = {1: 30, 10: 30, 100: 15, 1_000: 5, 5_000: 3}
+WARM_UP = 10
+
+
+class Cost(msgspec.Struct, frozen=True):
+    lines: int
+    ms: float
+    pages: int
+    size_bytes: int
+    peak: Footprint
+
+    @property
+    def row(self) -> str:
+        each, size_kb = self.ms / self.lines, self.size_bytes / 1000
+        return (
+            f"| {self.lines:,} | {self.pages:,} | {self.ms:,.0f} | {each:.2f} | {size_kb:,.0f} "
+            f"| {self.peak.worker_mb:,.0f} | {self.peak.browsers_mb:,.0f} |"
+        )
+
+
+async def measure() -> Report:
+    with two_cores():
+        async with opened_product() as world, open_queue(world.valkey.url) as redis:
+            worker = FullQueue(world, redis)
+            await (await worker.prepare([invoice(number) for number in range(WARM_UP)]))()
+            costs = [await _cost(worker, lines, times) for lines, times in TIMES.items()]
+    return Report("cost by lines", _text(costs))
+
+
+async def _cost(worker: FullQueue, lines: int, times: int) -> Cost:
+    """Time first and memory afterwards, since looking at memory takes time."""
+    await quiet()
+    gc.collect()
+    timed = [await _timed(worker, number, lines) for number in range(times)]
+    async with watched(worker_process_id()) as peak:
+        _, pdf = await _timed(worker, times, lines)
+    with pikepdf.open(BytesIO(pdf)) as opened:
+        pages = len(opened.pages)
+    return Cost(lines, median(ms for ms, _ in timed), pages, len(pdf), peak.footprint)
+
+
+async def _timed(worker: FullQueue, number: int, lines: int) -> tuple[float, bytes]:
+    work = await worker.prepare([invoice(number, lines)])
+    began = time.perf_counter()
+    [pdf] = await work()
+    return (time.perf_counter() - began) * 1000, pdf
+
+
+def _text(costs: Sequence[Cost]) -> str:
+    rows = "\n".join(cost.row for cost in costs)
+    return f"""\
+One document at a time through a worker, from its queue to the store. Memory is the most that was seen of a worker with
+two browsers while it printed one more of the kind (PSS): the worker's is Python's and the driver's.
+
+| lines | pages | ms, median | ms a line | kB | worker MB | browsers MB |
+| ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+{rows}
+"""
