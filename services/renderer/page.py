@@ -14,7 +14,12 @@ from shared.messages import Party, RenderJob
 
 # Quantity, rate and amount of a line together, in characters; more leaves the title no room.
 NUMBERS_LENGTH_MAX = 46
-UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
+# However a line was ended: by a typewriter, a form feed, a mainframe or Unicode.
+BREAK = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+# Controls, what turns the text after it around (UAX 9, explicit formatting), annotations, halves of characters.
+UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufeff\ufff9-\ufffb\ufffe\uffff]"
+)
 # A country's two letters and its number (VIES; XI is Northern Ireland, and Britain's have kept the form).
 VAT_ID = re.compile(
     r"(AT|BE|BG|CY|CZ|DE|DK|EE|EL|ES|FI|FR|GB|HR|HU|IE|IT|LT|LU|LV|MT|NL|PL|PT|RO|SE|SI|SK|XI)"
@@ -87,13 +92,13 @@ class DocumentPage(msgspec.Struct, frozen=True, kw_only=True):
 def document_page(job: RenderJob, logo: str = "") -> DocumentPage:
     """Raises KeyError for a type, a locale or a paper that has no words here."""
     kind, words = KINDS[job.type], WORDS[job.locale]
-    called = words.kinds[job.type]
-    number_, lines = _clean(job.number or ""), tuple(_lines(job))
+    called, author = words.kinds[job.type], _line(job.seller.name)
+    number_, lines = _line(job.number or ""), tuple(_lines(job))
     status = _status(words, called, job.status)
     badge_kind = _badge_kind(kind, job.status)
     client = _address(called.client, job.client, words)
     is_owed = kind.asks_for_money and job.status in UNPAID
-    code = payment_code(job, _clean(job.seller.name)) if is_owed else NO_CODE
+    code = payment_code(job, author) if is_owed else NO_CODE
     return DocumentPage(
         document_id=job.document_id,
         language=job.locale,
@@ -106,7 +111,7 @@ def document_page(job: RenderJob, logo: str = "") -> DocumentPage:
         number=number_,
         footer=" · ".join(filter(None, (number_ or called.title, _stamp(status, job.status)))),
         file_title=f"{called.title} {number_ or f'({status})'}",
-        author=_clean(job.seller.name),
+        author=author,
         subject=words.subject.format(
             title=called.title, client=client.name, day=day(job.locale, job.issued_date)
         ),
@@ -154,7 +159,7 @@ def _stamp(status: str, kind: str) -> str:
 
 def _facts(job: RenderJob, called: KindWords) -> Iterator[Row]:
     if job.number:
-        yield Row(called.number, _clean(job.number))
+        yield Row(called.number, _line(job.number))
     yield Row(called.issued, day(job.locale, job.issued_date))
     if job.due_date and called.due:
         yield Row(called.due, day(job.locale, job.due_date))
@@ -192,7 +197,7 @@ def _payment(job: RenderJob, words: Words) -> Iterator[Row]:
     if seller.bic:
         yield Row("BIC", _clean(seller.bic))
     if seller.iban and job.number:
-        yield Row(words.reference, _clean(job.number))
+        yield Row(words.reference, _line(job.number))
     if seller.payment_terms:
         yield Row(words.payment_terms, _clean(seller.payment_terms))
 
@@ -203,7 +208,7 @@ def _amount(job: RenderJob) -> Writer:
 
 def _address(heading: str, party: Party, words: Words) -> Address:
     contact = (party.email, party.phone, party.tax_id and _tax_id(words, party.tax_id))
-    return Address(heading, _clean(party.name), _written(_place(party)), _written(contact))
+    return Address(heading, _line(party.name), _written(_place(party)), _written(contact))
 
 
 def _tax_id(words: Words, given: str) -> str:
@@ -211,7 +216,7 @@ def _tax_id(words: Words, given: str) -> str:
 
 
 def _ship_to(called: KindWords, buyer: Party) -> Address | None:
-    return Address(called.ship_to, _clean(buyer.name), _written(_place(buyer))) if called.ship_to else None
+    return Address(called.ship_to, _line(buyer.name), _written(_place(buyer))) if called.ship_to else None
 
 
 def _place(party: Party) -> tuple[str, ...]:
@@ -228,6 +233,16 @@ def _written(lines: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(filter(None, map(_clean, lines)))
 
 
+def _line(text: str) -> str:
+    """What is one line in metadata, in a foot and in a payment."""
+    return " ".join(_clean(text).split())
+
+
 def _clean(text: str) -> str:
-    """Without what no font draws and no metadata may hold (XML 1.0, Char); line breaks and tabs stay."""
-    return UNPRINTABLE.sub("", text).strip()
+    """Without what no font draws, no metadata may hold (XML 1.0, Char), or what would turn a neighbour's text.
+
+    Line breaks, tabs, joiners and marks of direction stay: they are part of how a word is written.
+    """
+    if text.isprintable():
+        return text.strip()
+    return UNPRINTABLE.sub("", BREAK.sub("\n", text)).strip()

@@ -39,7 +39,10 @@ NO_CODE = PaymentCode()
 
 
 def payment_code(job: RenderJob, name: str) -> PaymentCode:
-    """The code that pays ``name``, none where no bank could follow it: other money, no SEPA account, no number yet."""
+    """The code that pays ``name``, which is a single line.
+
+    None where no bank could follow it: other money, no account in SEPA, no number yet.
+    """
     iban = job.seller.iban
     if not (name and job.number and job.currency == "EUR" and 0 < job.total <= AMOUNT_MAX and is_sepa(iban)):
         return NO_CODE
