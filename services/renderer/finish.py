@@ -67,7 +67,7 @@ def _file(source: Printed, sheets: Sequence[ProvedSheet], document: Wanted) -> b
     new = dict(zip(streams, count(1), strict=False))
     new |= dict(zip(resources, file.reserve(len(resources)), strict=True))
     for old in (*streams, *resources):
-        file.put(new[old], source.resource(old).numbered(new))
+        file.put(new[old], source.content(old).numbered(new))
     packet = len(streams) + 1
     file.put(packet, stream(b"/Type/Metadata/Subtype/XML", metadata_packet(document)))
     file.put(info, information(document))
@@ -133,15 +133,16 @@ def _entries(source: Printed, sheet: ProvedSheet, tags: Tags, page: int) -> Iter
 
 
 def _needed(source: Printed, sheets: Sequence[ProvedSheet]) -> tuple[list[int], list[int]]:
-    """What the pages refer to, as far as that goes: streams, and other objects."""
-    left = [number for sheet in sheets for number in (sheet.page.contents, *sheet.page.resources.needs)]
-    found: dict[int, bool] = {}
-    while left:
-        number = left.pop(0)
-        if number not in found:
-            resource = source.resource(number)
-            found[number] = bool(resource.content)
-            left += resource.needs
-    return [n for n, is_stream in found.items() if is_stream], [
-        n for n, is_stream in found.items() if not is_stream
-    ]
+    """What the pages are drawn with, as far as that goes: streams, and other objects."""
+    streams = [sheet.page.contents for sheet in sheets]
+    left = [number for sheet in sheets for number in sheet.page.resources.needs]
+    others: list[int] = []
+    for number in left:
+        if number in streams or number in others:
+            continue
+        resource = source.resource(number)
+        (streams if resource.content else others).append(number)
+        left += resource.needs
+    if not all(source.content(number).content for number in streams):
+        raise PrintedError("A page has no content")
+    return streams, others

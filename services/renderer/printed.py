@@ -29,6 +29,8 @@ HEADING = re.compile(
     + STRING
     + rb")\n/Dest \[(\d+) 0 R( /XYZ [-\d. ]+)\]\n/Parent \d+ 0 R\n/SE (\d+) 0 R([^()]*)>>"
 )
+# Any dictionary but those of the pages, the structure and the outline, which lead to what is another document's.
+RESOURCE = re.compile(rb"<</(?!Title |Limits |Kids |Type /(?:Annot|Catalog|Outlines|Page|Parent|Struct))")
 # Where a reference may stand in a resource, and the strings where what looks like one is none.
 PIECES = re.compile(STRING + rb"|\b(\d+) 0 R\b")
 
@@ -55,12 +57,16 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class PrintedPage:
-    """``tagged`` are the numbers of the structure elements that its content belongs to, by content id."""
+    """``tagged`` are the numbers of the structure elements that its content belongs to, by content id.
+
+    They are found under ``key``; a page that shows nothing but what is hidden from the structure has neither.
+    """
 
     number: int
     resources: Resource
     box: bytes
     contents: int
+    key: int | None
     tagged: tuple[int, ...]
 
 
@@ -125,9 +131,10 @@ class Printed:
         tags = self._tags()
         leaves = self._leaves(_reference(self.object(self.root), b"Pages"))
         found = [self._page(number, tags) for number in leaves]
-        for only_once in ([page.contents for page in found], [page.number for page in found]):
-            if len(set(only_once)) != len(found):
-                raise PrintedError("Two pages are one")
+        keys = [page.key for page in found if page.key is not None]
+        for own in ([page.number for page in found], [page.contents for page in found], keys):
+            if len(set(own)) != len(own):
+                raise PrintedError("Two pages share what is one's own")
         return found
 
     @cached_property
@@ -158,7 +165,17 @@ class Printed:
         )
         return self.headings[start:end]
 
+    @cached_property
+    def contents(self) -> set[int]:
+        return {page.contents for page in self.pages}
+
     def resource(self, number: int) -> Resource:
+        """An object that pages may share."""
+        if number in self.contents:
+            raise PrintedError("A page needs the content of another")
+        return self.content(number)
+
+    def content(self, number: int) -> Resource:
         if number not in self.resources:
             self.resources[number] = _resource(self.object(number))
         return self.resources[number]
@@ -179,8 +196,15 @@ class Printed:
         if not found:
             raise PrintedError("A page holds something unknown")
         resources, box, contents, key = found.groups()
-        tagged = () if key is None else tuple(map(int, REFERENCE.findall(self.object(tags[int(key)]))))
-        return PrintedPage(number, _resource(resources), box, int(contents), tagged)
+        tagged = REFERENCE.findall(self.object(tags[int(key)])) if key else []
+        return PrintedPage(
+            number,
+            _resource(resources),
+            box,
+            int(contents),
+            int(key) if key else None,
+            tuple(map(int, tagged)),
+        )
 
     def _tags(self) -> dict[int, int]:
         """The arrays of the parent tree by their key, which each page has one of its own (14.7.5.4)."""
@@ -227,6 +251,8 @@ def read(data: bytes) -> Printed:
 
 def _resource(content: bytes) -> Resource:
     """A stream holds references in its dictionary only."""
+    if not RESOURCE.match(content):
+        raise PrintedError("A page needs what is no resource")
     head, start, body = content.partition(b" stream\n")
     length = re.search(rb"/Length (\d+)>>\Z", head)
     if start and not (length and len(body) == int(length[1]) + len(b"\nendstream")):

@@ -5,9 +5,9 @@ belong to one sheet, and a sheet's to one page. What is hidden from the structur
 it is set at fixed places inside its sheet, and a page of only such content is held against the sheet before it.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -39,14 +39,18 @@ def prove(printed: Printed, documents: Sequence[Sequence[str]]) -> list[list[Pro
 
 def _marks_of_pages(printed: Printed) -> list[set[str]]:
     """Whose content each page holds; the empty mark is of what belongs to no sheet."""
-    firsts = [article.first for article in printed.articles]
-    end = printed.articles[-1].last if printed.articles else 0
+    bounds = [article.first for article in printed.articles]
+    bounds += (article.last for article in printed.articles[-1:])
+    between = ["", *(article.mark for article in printed.articles), ""]
 
-    def mark(element: int) -> str:
-        index = bisect_right(firsts, element) - 1
-        return printed.articles[index].mark if index >= 0 and element < end else ""
+    def marks(elements: Sequence[int]) -> Iterator[str]:
+        left = sorted(elements)
+        while left:
+            part = bisect_right(bounds, left[0])
+            yield between[part]
+            left = left[bisect_left(left, bounds[part]) :] if part < len(bounds) else []
 
-    return [{mark(element) for element in set(page.tagged)} for page in printed.pages]
+    return [set(marks(page.tagged)) for page in printed.pages]
 
 
 def _places(pages: Sequence[set[str]], known: set[str]) -> dict[str, int]:

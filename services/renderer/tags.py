@@ -97,7 +97,9 @@ def _written(
     contents: dict[bytes, bytes] = {}
     written: list[bytes] = []
     for (number, _, texts, parent, _, kids, said), kind in zip(found, kinds, strict=True):
-        content = REFERENCE.sub(lambda kid: contents.pop(kid[1]), kids.strip(b"[]"))
+        content = kids.strip(b"[]")
+        if content.endswith(b"R"):
+            content = REFERENCE.sub(lambda kid: contents.pop(kid[1]), content)
         contents[number] = names[number] if kind else content
         if kind:
             # The language of a sheet is its mark; the document's holds for all of it.
