@@ -46,6 +46,43 @@ async def test_every_field_is_printed_as_it_was_written(
     assert heard == []
 
 
+async def test_how_to_pay_is_printed_as_it_was_written(
+    example: Callable[[str], RenderJob],
+    pdf_of: Callable[[RenderJob], Awaitable[bytes]],
+    text_of: Callable[[bytes], str],
+    listener: tuple[int, list[bytes]],
+) -> None:
+    port, heard = listener
+    for attack in ATTACKS:
+        written = attack.format(port=port)
+        seller = Party(name="x", **{name: f"{name}:{written}" for name in PAYMENT})
+        job = msgspec.structs.replace(example("invoice-clean"), status="sent", seller=seller)
+        text = "".join(text_of(await pdf_of(job)).split())
+        assert text.count("".join(written.split())) == len(PAYMENT)
+    assert heard == []
+
+
+async def test_no_text_turns_its_neighbours(
+    example: Callable[[str], RenderJob],
+    pdf_of: Callable[[RenderJob], Awaitable[bytes]],
+    text_of: Callable[[bytes], str],
+) -> None:
+    """Overrides, embeddings and isolates that are never closed."""
+    job = example("invoice-clean")
+    line = msgspec.structs.replace(
+        job.items[0], title="\u202etitle one", description="\u2067\u202ddescription two"
+    )
+    turned = msgspec.structs.replace(
+        job,
+        items=(line,),
+        seller=Party(name="\u202eseller three", city="\u2066\u202bcity four"),
+        notes="\u202enotes five",
+    )
+    text = text_of(await pdf_of(turned))
+    for written in ("title one", "description two", "seller three", "city four", "notes five", "Subtotal"):
+        assert written in text
+
+
 def with_parties(job: RenderJob, written: str) -> list[RenderJob]:
     """Four fields of seller and client at a time, so that a page holds them and no page break comes between."""
     jobs: list[RenderJob] = []
@@ -103,6 +140,6 @@ async def test_text_of_any_length_and_script_prints(
     assert text.count("long note") == 300
     fonts = poppler("pdffonts", pdf=pdf).decode()
     assert "Type 3" not in fonts
-    assert "NotoSansArabic" in fonts
-    assert "NotoSansHebrew" in fonts
-    assert "NotoEmoji" in fonts
+    embedded = [line.split()[-5] for line in fonts.splitlines()[2:]]
+    assert embedded
+    assert set(embedded) == {"yes"}

@@ -1,8 +1,9 @@
 """The code on an invoice is what a bank's app reads as the transfer that pays it, or it is not there."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from io import BytesIO
 
 import pytest
 import zxingcpp
@@ -22,6 +23,7 @@ from services.renderer.payment_code import (
     payment_code,
 )
 from shared.messages import RenderJob
+from shared.templates import TEMPLATES
 
 IBAN = "DE89370400440532013000"
 MODULE_PX = 6
@@ -156,6 +158,19 @@ def test_any_other_account_is_not(iban: str, invoice: RenderJob) -> None:
 
 def test_without_a_payee_there_is_none(invoice: RenderJob) -> None:
     assert payment_code(invoice, "") == NO_CODE
+
+
+@pytest.mark.parametrize("template", [template.id for template in TEMPLATES])
+async def test_a_scanner_reads_it_off_the_paper(
+    template: str,
+    invoice: RenderJob,
+    pdf_of: Callable[[RenderJob], Awaitable[bytes]],
+    poppler: Callable[..., bytes],
+) -> None:
+    pdf = await pdf_of(replace(invoice, template=template))
+    paper = Image.open(BytesIO(poppler("pdftoppm", "-r", "150", "-gray", "-singlefile", pdf=pdf)))
+    [seen] = zxingcpp.read_barcodes(paper)
+    assert seen.bytes == payload(invoice, "Nordwind Atelier GmbH")
 
 
 def read(code: PaymentCode) -> zxingcpp.Barcode:
