@@ -19,4 +19,4 @@ TEMPLATES = (
     Template("minimal", "Minimal", "Ultra-clean with lots of whitespace"),
 )
 # Changed with every change of a template, a font or the code that fills them: `make template-version` prints it.
-TEMPLATES_VERSION = "290c5bf37a94e454"
+TEMPLATES_VERSION = "01f2b1620f4f0e88"

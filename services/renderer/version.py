@@ -20,6 +20,7 @@ CODE = (
     "outline.py",
     "page.py",
     "payment_code.py",
+    "picture.py",
     "pdf.py",
     "press.py",
     "printed.py",
@@ -29,7 +30,7 @@ CODE = (
     "snapshot.py",
     "tags.py",
 )
-LOOKS = (".html", ".css", ".ttf", ".conf")
+LOOKS = (".html", ".css", ".json", ".ttf", ".conf")
 DIGITS = 16
 
 
