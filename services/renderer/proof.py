@@ -8,6 +8,7 @@ it is set at fixed places inside its sheet, and a page of only such content is h
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain
 
@@ -26,12 +27,12 @@ def prove(printed: Printed, documents: Sequence[Sequence[str]]) -> list[list[Pro
     """For each document, given by the marks of its sheets, its sheets in order; empty when they cannot be proved."""
     asked = Counter(chain.from_iterable(documents))
     found = Counter(article.mark for article in printed.articles)
-    known = {mark for mark in asked if asked[mark] == found[mark] == 1}
-    places = _places(_marks_of_pages(printed), known)
+    places = _places(_marks_of_pages(printed), asked.keys())
+    known = {mark for mark, times in asked.items() if times == found[mark] == 1}
     articles = {article.mark: article for article in printed.articles}
     return [
         [ProvedSheet(printed.pages[places[mark]], articles[mark]) for mark in marks]
-        if _is_run([places.get(mark, NOWHERE) for mark in marks])
+        if known.issuperset(marks) and _is_run([places.get(mark, NOWHERE) for mark in marks])
         else []
         for marks in documents
     ]
@@ -53,15 +54,19 @@ def _marks_of_pages(printed: Printed) -> list[set[str]]:
     return [set(marks(page.tagged)) for page in printed.pages]
 
 
-def _places(pages: Sequence[set[str]], known: set[str]) -> dict[str, int]:
-    """The page of each sheet that has one of its own, followed by nothing but another's."""
+def _places(pages: Sequence[set[str]], asked: AbstractSet[str]) -> dict[str, int]:
+    """The page of each sheet that has one of its own.
+
+    What lies between the sheets that were asked for is held against the one before, what lies before all sheets
+    against the first.
+    """
     spread = Counter(chain.from_iterable(pages))
-    start = next((place for place, marks in enumerate(pages) if marks & known), 0)
+    start = next((place for place, marks in enumerate(pages) if any(marks)), 0)
     return {
         mark: place
-        for place, (marks, following) in enumerate(zip(pages, [*pages[1:], known], strict=True))
-        for mark in marks & known
-        if len(marks) == spread[mark] == 1 and following & known and not place == start > 0
+        for place, (marks, following) in enumerate(zip(pages, [*pages[1:], asked], strict=True))
+        for mark in marks & asked
+        if len(marks) == spread[mark] == 1 and following & asked and not place == start > 0
     }
 
 
