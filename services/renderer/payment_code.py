@@ -1,6 +1,7 @@
 """The QR code that fills in a SEPA transfer (EPC069-12 v2.1): its payload, and its squares as one SVG path. Pure."""
 
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -10,8 +11,6 @@ import zxingcpp
 
 from shared.messages import RenderJob
 
-# The quiet zone that ISO 18004 asks for, in modules.
-QUIET = 4
 NAME_LENGTH_MAX = 70
 REMITTANCE_LENGTH_MAX = 140
 # What a symbol of version 13 holds at level M, the largest that a bank's reader must take.
@@ -79,15 +78,18 @@ def code_of(content: bytes) -> PaymentCode:
         return NO_CODE
     # Without a word about it the library declares bytes to be no text (ECI 899).
     code = zxingcpp.create_barcode(content, zxingcpp.BarcodeFormat.QRCode, ec_level="M", eci="0")
-    modules: Any = code.to_image(scale=1, add_quiet_zones=False)
+    modules: Any = code.to_image(scale=1, add_quiet_zones=True)
     side, pixels = modules.shape[0], memoryview(modules).tobytes()
-    rows = (pixels[start : start + side] for start in range(0, side * side, side))
-    runs = (
-        f"M{run.start() + QUIET} {y}h{(width := run.end() - run.start())}v1h-{width}z"
-        for y, row in enumerate(rows, QUIET)
-        for run in DARK.finditer(row)
-    )
-    return PaymentCode("".join(runs), side + 2 * QUIET)
+    return PaymentCode("".join(_rectangles(pixels, side)), side)
+
+
+def _rectangles(pixels: bytes, side: int) -> Iterator[str]:
+    """The quiet zone keeps a run from reaching into the next row."""
+    for run in DARK.finditer(pixels):
+        start, end = run.span()
+        y, x = divmod(start, side)
+        width = end - start
+        yield f"M{x} {y}h{width}v1h-{width}z"
 
 
 @lru_cache(1024)
