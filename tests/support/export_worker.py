@@ -1,0 +1,58 @@
+"""A renderer of exports alone, as a process: it writes down each document that it prints, one id a line.
+
+Its variables are the renderer's, and PRINTS, the file that it writes to; a document entitled POISON kills it.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from arq.connections import ArqRedis
+
+from services.renderer.chromium import open_chromium
+from services.renderer.exports import Exporter, new_export_worker
+from services.renderer.fill import template_environment
+from services.renderer.press import Press
+from services.renderer.worker import run_until
+from shared.messages import RenderJob
+from shared.objects import open_store
+from shared.queue import decode_job, encode_job
+
+POISON = "This kills"
+
+
+@dataclass(frozen=True)
+class CountingPress:
+    press: Press
+    prints: Path
+
+    async def print(self, jobs: Sequence[RenderJob]) -> list[bytes | Exception]:
+        if any(job.items[0].title == POISON for job in jobs):
+            os.kill(os.getpid(), signal.SIGKILL)
+        printed = await self.press.print(jobs)
+        with self.prints.open("a") as file:
+            file.writelines(f"{job.document_id}\n" for job in jobs)
+        return printed
+
+
+async def run() -> None:
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    path = os.environ.get("CHROMIUM_PATH", "")
+    async with open_chromium(path=path, sandbox=False, pages=1, prints_max=1000) as chromium:
+        press = CountingPress(Press(template_environment(), chromium, _no_logo), Path(os.environ["PRINTS"]))
+        exporter = Exporter(press, open_store(os.environ["OBJECT_STORE_URL"]))
+        queue = ArqRedis.from_url(os.environ["REDIS_URL"])
+        queue.job_serializer, queue.job_deserializer = encode_job, decode_job
+        await run_until(new_export_worker(queue, exporter, slots=2), stopping)
+
+
+async def _no_logo(_path: str) -> str:
+    return ""
+
+
+if __name__ == "__main__":
+    asyncio.run(run())
