@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
 
 import msgspec
 import structlog
@@ -15,11 +14,10 @@ from redis.exceptions import RedisError
 from shared import objects
 from shared.errors import Problem
 from shared.messages import RENDER_DONE_CHANNEL, RENDER_FUNCTION, RenderDone, RenderJob
+from shared.queue import Queue
 
 LOOK_AGAIN_S = 2.0  # the backstop for a push that was lost while Redis was away
-JOB_EXPIRES = timedelta(
-    minutes=5
-)  # nobody waits that long; a queue that stood still does not print for nobody
+JOB_EXPIRES_S = 300.0  # nobody waits that long; a queue that stood still does not print for nobody
 RECONNECT_S = 0.5
 DELETE_S = 5.0
 
@@ -55,8 +53,9 @@ def document_folder(account_id: str, document_id: str) -> str:
 
 
 class Pdfs:
-    def __init__(self, queue: ArqRedis, store: ObjectStore, place_logo: PlaceLogo, *, wait_s: float) -> None:
-        self._queue = queue
+    def __init__(self, redis: ArqRedis, store: ObjectStore, place_logo: PlaceLogo, *, wait_s: float) -> None:
+        self._redis = redis
+        self._queue = Queue(redis)
         self._store = store
         self._place_logo = place_logo
         self._wait_s = wait_s
@@ -77,7 +76,7 @@ class Pdfs:
             await objects.delete_under(self._store, document_folder(account_id, document_id))
 
     async def ping(self) -> None:
-        await self._queue.ping()
+        await self._redis.ping()
 
     async def _rendered(self, render: Render) -> tuple[int, AsyncIterator[bytes]]:
         done: asyncio.Future[RenderDone] = asyncio.get_running_loop().create_future()
@@ -97,8 +96,11 @@ class Pdfs:
     ) -> tuple[int, AsyncIterator[bytes]]:
         """Enqueue, wait for the push; look again now and then, in case it was lost with a connection."""
         while True:
-            await self._queue.enqueue_job(
-                render.function, render.path, render.payload, _job_id=render.key, _expires=JOB_EXPIRES
+            await self._queue.enqueue(
+                render.function,
+                (render.path, render.payload),
+                job_id=render.key,
+                expires_s=JOB_EXPIRES_S,
             )
             await asyncio.wait((done,), timeout=LOOK_AGAIN_S)
             if done.done() and (error := done.result().error):
@@ -117,7 +119,7 @@ class Pdfs:
             await asyncio.sleep(RECONNECT_S)
 
     async def _listen_once(self) -> None:
-        async with self._queue.pubsub() as pubsub:
+        async with self._redis.pubsub() as pubsub:
             await pubsub.subscribe(RENDER_DONE_CHANNEL)
             async for message in pubsub.listen():
                 if message["type"] == "message":

@@ -24,20 +24,17 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from services.renderer.chromium import PrintError, open_chromium
 from services.renderer.fill import template_environment
+from services.renderer.queue import OUTCOME, QueueWorker
 from services.renderer.render import MALFORMED, Renderer
 from services.renderer.settings import Settings, load_settings
 from shared.log import configure_logging
 from shared.messages import RENDER_DONE_CHANNEL, RENDER_FUNCTION, RENDER_QUEUE, RenderDone
 from shared.objects import open_store
-from shared.queue import RENDER_TIMEOUT_S, decode_job, encode_job
+from shared.queue import RENDER_TIMEOUT_S, Queue, encode_job
 from shared.settings import SettingsError
 
-# An arq worker looks for jobs this often; longer would cap a worker's rate, shorter costs an idle one its CPU.
-POLL_DELAY_S = 0.01
 # Beyond what prints, so that the next document is already here when a browser becomes free.
 JOBS_AHEAD = 1
-# Never reached: arq would fail such a job without a word to who waits for it. `Renderer` counts the tries.
-ARQ_TRIES_MAX = 1000
 BROKEN = "The document met a defect of the renderer"
 NO_BROWSER = (
     "No headless browser starts: set CHROMIUM_PATH to chromium-headless-shell; the log above says why"
@@ -81,31 +78,24 @@ async def serve(settings: Settings, renderer: Renderer, stopping: asyncio.Event)
     """One arq worker after another, since an arq worker ends when its Redis does."""
     pause_s = REDIS_PAUSE_S_MIN
     while not stopping.is_set():
-        queue = _open_queue(settings.queue_url)
-        worker = new_worker(queue, renderer, pages=settings.renderer_pages)
+        redis = _open_redis(settings.queue_url)
+        worker = new_worker(redis, renderer, pages=settings.renderer_pages)
         await run_until(worker, stopping)
-        await queue.aclose(close_connection_pool=True)
+        await redis.aclose(close_connection_pool=True)
         pause_s = REDIS_PAUSE_S_MIN if worker.jobs_complete else min(pause_s * 2, REDIS_PAUSE_S_MAX)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), pause_s)
 
 
-def new_worker(queue: ArqRedis, renderer: Renderer, *, pages: int) -> Worker:
-    return Worker(
-        functions=[func(render, name=RENDER_FUNCTION)],
-        queue_name=RENDER_QUEUE,
-        redis_pool=queue,
-        ctx={"renderer": renderer},
-        after_job_end=report,
-        handle_signals=False,
-        job_completion_wait=RENDER_TIMEOUT_S,
-        max_jobs=pages + JOBS_AHEAD,
-        job_timeout=RENDER_TIMEOUT_S,
-        keep_result=0,
-        poll_delay=POLL_DELAY_S,
-        max_tries=ARQ_TRIES_MAX,
-        job_serializer=encode_job,
-        job_deserializer=_decode_job,
+def new_worker(redis: ArqRedis, renderer: Renderer, *, pages: int) -> Worker:
+    return QueueWorker(
+        redis,
+        Queue(redis, RENDER_QUEUE),
+        [func(render, name=RENDER_FUNCTION)],
+        slots=pages + JOBS_AHEAD,
+        timeout_s=RENDER_TIMEOUT_S,
+        context={"renderer": renderer},
+        taken=lambda _taken: None,
     )
 
 
@@ -127,34 +117,18 @@ async def run_until(worker: Worker, stopping: asyncio.Event) -> None:
 
 
 async def render(ctx: dict[str, Any], path: str = "", payload: bytes = b"") -> None:
-    """The function that arq calls; the job's id is the render key, and its outcome stays in ``ctx``."""
+    """The function that arq calls; the job's id is the render key, and its outcome is told to who waits."""
     renderer: Renderer = ctx["renderer"]
     try:
-        ctx["error"] = await renderer.render(path, payload, job_try=ctx["job_try"]) if path else MALFORMED
+        error = await renderer.render(path, payload, job_try=ctx["job_try"]) if path else MALFORMED
     except Exception:
         log.exception("render broke", path=path)
-        ctx["error"] = BROKEN
+        error = BROKEN
+    done = RenderDone(key=ctx["job_id"], error=error)
+    ctx[OUTCOME] = (RENDER_DONE_CHANNEL, msgspec.msgpack.encode(done))
 
 
-async def report(ctx: dict[str, Any]) -> None:
-    """Tell who waits, after the job has left the queue, so that whoever asks from now on makes a new one.
-
-    A job that was cancelled has no outcome: it is taken up again.
-    """
-    if "error" in ctx:
-        done = RenderDone(key=ctx["job_id"], error=ctx["error"])
-        await ctx["redis"].publish(RENDER_DONE_CHANNEL, msgspec.msgpack.encode(done))
-
-
-def _decode_job(data: bytes) -> dict[str, Any]:
-    """A job that cannot be read becomes one without a document, so that it too is reported."""
-    try:
-        return decode_job(data)
-    except msgspec.MsgspecError:
-        return {"t": 1, "f": RENDER_FUNCTION, "a": (), "k": {}, "et": 0}
-
-
-def _open_queue(url: str) -> ArqRedis:
+def _open_redis(url: str) -> ArqRedis:
     """A connection that is lost for a moment, as in a restart or failover, is had again without a word."""
     connections = ConnectionPool.from_url(
         url,
@@ -163,12 +137,7 @@ def _open_queue(url: str) -> ArqRedis:
         retry=Retry(ExponentialBackoff(cap=1, base=0.05), retries=6),
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
     )
-    return ArqRedis(
-        connections,
-        job_serializer=encode_job,
-        job_deserializer=_decode_job,
-        default_queue_name=RENDER_QUEUE,
-    )
+    return ArqRedis(connections, job_serializer=encode_job, default_queue_name=RENDER_QUEUE)
 
 
 def _sandbox(settings: Settings) -> bool:
