@@ -19,6 +19,7 @@ PAYMENT_LINES = 8
 CHARACTERS_A_LINE = 65
 # Totals and how to pay stay together unless they take more of a sheet.
 CLOSE_SHARE_MAX = 0.6
+ZOOM_SHARE = 0.97
 # Fewer do not begin at the foot of a sheet.
 NOTES_LINES_MIN = 2
 
@@ -115,13 +116,13 @@ def _items(galley: Galley, page: DocumentPage, subtotal: Callable[[int], str]) -
 
 def _head(galley: Galley) -> Sheet:
     """The first sheet; a head that fills more than one is made smaller, and stands alone."""
-    room = (galley.floor - galley.head_top) / (galley.head_bottom - galley.head_top)
-    return Sheet(number=0, count=0, head_zoom=min(1, room))
+    zoom = _zoom(galley.head_bottom - galley.head_top, galley.floor - galley.head_top)
+    return Sheet(number=0, count=0, head_zoom=zoom)
 
 
 def _payment(galley: Galley) -> tuple[Sheet, float]:
     """How to pay on a sheet that begins with it, and where on it that ends; what fills more is made smaller."""
-    zoom = min(1, (galley.floor - galley.next_top) / galley.payment_alone)
+    zoom = _zoom(galley.payment_alone, galley.floor - galley.next_top)
     return Sheet(number=0, count=0, payment=True, payment_zoom=zoom), (
         galley.next_top + galley.payment_alone * zoom
     )
@@ -152,6 +153,11 @@ def galley_sheets(page: DocumentPage) -> tuple[Sheet, Sheet]:
     carry = page.total.value
     whole = msgspec.structs.replace(_whole(page), brought=carry, carried=carry)
     return whole, Sheet(number=2, count=2, brought=carry)
+
+
+def _zoom(height: float, room: float) -> float:
+    """Letters and rules come in whole steps, so that what is made smaller may turn out a little higher."""
+    return 1 if height <= room else round(room / height * ZOOM_SHARE, 4)
 
 
 def _lines_of(text: str) -> int:
