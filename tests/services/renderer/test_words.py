@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from decimal import Decimal
 
 import msgspec
 import pytest
@@ -147,9 +148,50 @@ def test_a_tax_number_is_called_what_it_is(locale: str, given: str, written: str
     assert document_page(job).seller.contact == (written,)
 
 
+@pytest.mark.parametrize("locale", [locale for locale in LOCALES if locale not in {"ar", "he"}])
+async def test_what_is_said_is_found_on_the_printed_page(
+    locale: str,
+    example: Example,
+    pdf_of: Callable[[RenderJob], Awaitable[bytes]],
+    text_of: Callable[[bytes], str],
+) -> None:
+    job = example("invoice-clean")
+    seller = Party(name="x", iban="DE89370400440532013000", bic="COBADEFFXXX", payment_terms="y", tax_id="1")
+    job = msgspec.structs.replace(
+        job,
+        locale=locale,
+        currency="EUR",
+        status="overdue",
+        seller=seller,
+        tax_rate=Decimal("7.5"),
+        notes="z",
+    )
+    page = document_page(job)
+    printed = without_spaces(text_of(await pdf_of(job)))
+    labels = page.labels
+    rows = [*page.facts, *page.sums, page.total, *page.payment]
+    said = [page.title, page.badge, page.seller.heading, page.client.heading, *page.seller.contact]
+    said += [
+        labels.item,
+        labels.quantity,
+        labels.rate,
+        labels.amount,
+        labels.notes,
+        labels.payment,
+        labels.scan,
+    ]
+    said += [labels.page.format(x=1, y=1), *(row.label for row in rows), *(row.value for row in rows)]
+    assert [word for word in said if without_spaces(word) not in printed] == []
+
+
 @pytest.mark.parametrize("locale", LOCALES)
 def test_numbers_are_in_the_words_language(locale: str) -> None:
     assert locale.startswith(cldr(locale).language)
+
+
+def without_spaces(text: str) -> str:
+    """Words as such: where a line ends, and whether a space is narrow, is the page's business."""
+    return "".join(unicodedata.normalize("NFKC", text).split())
 
 
 def words(locale: str) -> Iterator[tuple[str, str]]:
