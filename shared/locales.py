@@ -1,4 +1,7 @@
 """The languages and papers of documents: what callers may name and what a renderer can write."""
 
-LOCALES = ("en", "en-GB", "de", "fr", "es", "it", "nl", "pl", "pt", "pt-BR", "ar", "he", "ja", "zh")
+LOCALES = (
+    "en", "en-GB", "ar", "da", "de", "es", "fi", "fr", "he", "it", "ja", "ko", "nb", "nl", "pl", "pt", "pt-BR", "sv",
+    "zh",
+)  # fmt: skip
 PAGE_SIZES = ("a4", "letter")

@@ -1,8 +1,8 @@
 """Numbers and dates as a reader of a locale sees them; pure. Every value is printed exactly, none is rounded here.
 
 A number runs from left to right in every locale and holds no mark of direction, so that it is found and copied as what
-it looks like: digits are Latin, as in what a caller has written beside them, and signs stand where English has them if
-the text around runs from right to left.
+it looks like: digits are Latin, as in what a caller has written beside them, a minus is what a keyboard has, and signs
+stand where English has them if the text around runs from right to left.
 """
 
 from collections.abc import Callable, Iterable
@@ -96,14 +96,13 @@ def _spaced(standard: NumberPattern, symbol: str) -> tuple[tuple[str, ...], tupl
 def _writer(figures: Locale, before: tuple[str, ...], after: tuple[str, ...], decimals_min: int) -> Writer:
     """``before`` and ``after`` are a positive and a negative number's; a negative zero is none."""
     symbols = figures.number_symbols["latn"]
-    group, point, minus = symbols["group"], symbols["decimal"], symbols["minusSign"]
-    prefixes = before[0], before[1].replace("-", minus)
+    group, point = symbols["group"], symbols["decimal"]
 
     def write(amount: Decimal) -> str:
         whole, _, fraction = f"{amount.copy_abs():,f}".partition(".")
         fraction = fraction.rstrip("0").ljust(decimals_min, "0")
         digits = whole.replace(",", group) + (point + fraction if fraction else "")
         is_negative = amount < 0
-        return prefixes[is_negative] + digits + after[is_negative]
+        return before[is_negative] + digits + after[is_negative]
 
     return write

@@ -110,7 +110,7 @@ def document_page(job: RenderJob, logo: str = "") -> DocumentPage:
         title=called.title,
         number=number_,
         footer=" · ".join(filter(None, (number_ or called.title, _stamp(status, job.status)))),
-        file_title=f"{called.title} {number_ or f'({status})'}",
+        file_title=" ".join(filter(None, (called.title, number_ or (status and f"({status})")))),
         author=author,
         subject=words.subject.format(
             title=called.title, client=client.name, day=day(job.locale, job.issued_date)

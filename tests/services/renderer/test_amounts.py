@@ -73,6 +73,11 @@ def test_a_quantity_is_as_it_was_given(quantity: str, written: str) -> None:
         ("he", "CNY", "-CN¥1,234,567.50"),
         ("ja", "USD", "-$1,234,567.50"),
         ("zh", "CNY", "-¥1,234,567.50"),
+        ("ko", "KRW", "-₩1,234,567.50"),
+        ("sv", "SEK", "-1\xa0234\xa0567,50\xa0kr"),
+        ("da", "DKK", "-1.234.567,50\xa0kr."),
+        ("nb", "NOK", "-1\xa0234\xa0567,50\xa0kr"),
+        ("fi", "EUR", "-1\xa0234\xa0567,50\xa0€"),
     ],
 )
 def test_money_is_written_as_its_reader_writes_it(locale: str, currency: str, written: str) -> None:
@@ -108,6 +113,11 @@ def test_a_percentage_is_the_number_that_was_given(locale: str, written: str) ->
         ("he", "1 במרץ 2026"),
         ("ja", "2026年3月1日"),
         ("zh", "2026年3月1日"),
+        ("ko", "2026년 3월 1일"),
+        ("sv", "1 mars 2026"),
+        ("da", "1. marts 2026"),
+        ("nb", "1. mars 2026"),
+        ("fi", "1. maaliskuuta 2026"),
     ],
 )
 def test_no_day_can_be_taken_for_a_month(locale: str, written: str) -> None:

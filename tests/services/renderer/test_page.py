@@ -65,6 +65,22 @@ def test_what_is_not_given_leaves_no_trace(example: Callable[[str], RenderJob]) 
 
 
 @pytest.mark.parametrize(
+    ("status", "number", "title"),
+    [
+        ("sent", "INV-1", "Invoice INV-1"),
+        ("draft", None, "Invoice (draft)"),
+        ("cancelled", None, "Invoice (cancelled)"),
+        ("sent", None, "Invoice"),
+    ],
+)
+def test_a_file_is_called_by_its_number_or_its_status(
+    status: str, number: str | None, title: str, example: Callable[[str], RenderJob]
+) -> None:
+    job = msgspec.structs.replace(example("invoice-clean"), status=status, number=number)
+    assert document_page(job).file_title == title
+
+
+@pytest.mark.parametrize(
     ("party", "town"),
     [
         (Party(name="x", city="Portland", region="OR", postal_code="97201"), "Portland, OR 97201"),

@@ -16,9 +16,9 @@ from shared.locales import LOCALES
 from shared.messages import Party, RenderJob
 
 FOREIGN = [locale for locale in LOCALES if not locale.startswith("en")]
-# What English shares with Dutch, French, Portuguese or Spanish.
+# What English shares with Danish, Portuguese or Spanish.
 COGNATES = {"Subtotal", "Total"}
-SCRIPTS = {"ar": "ARABIC", "he": "HEBREW", "ja": "CJK|KATAKANA|HIRAGANA", "zh": "CJK"}
+SCRIPTS = {"ar": "ARABIC", "he": "HEBREW", "ja": "CJK|KATAKANA|HIRAGANA", "ko": "HANGUL", "zh": "CJK"}
 PLACES = {
     "labels.page": {"x", "y"},
     "tax": {"rate"},
