@@ -12,6 +12,7 @@ import msgspec
 
 RENDER_QUEUE = "invouno:render"
 RENDER_FUNCTION = "render"
+PREVIEW_FUNCTION = "preview"
 RENDER_DONE_CHANNEL = "invouno:render:done"
 
 EXPORT_QUEUE = "invouno:exports"
@@ -83,6 +84,26 @@ class RenderJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     updated_at: datetime
     locale: str = "en"
     page_size: str = "a4"
+    accent_color: str = ""
+    logo: str = ""
+
+
+class PreviewJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A template's own sample, with what is given here in place of the sample's; empty leaves that as it is.
+
+    ``format`` is ``pdf``, or ``png`` for a picture of the first page; ``number`` belongs to ``type``. All else is as in
+    a RenderJob.
+    """
+
+    version: int = 1
+    template: str
+    template_version: str
+    format: str = "pdf"
+    type: str = ""
+    number: str = ""
+    locale: str = ""
+    page_size: str = ""
+    seller: Party | None = None
     accent_color: str = ""
     logo: str = ""
 

@@ -17,6 +17,7 @@ from services.api.metering import Metering
 from services.api.outage import OpenCalls
 from services.api.pdf import Pdfs
 from services.api.store.keys import Principal
+from shared.errors import Problem
 from shared.postgres import Connection, Pool, acquired
 
 
@@ -56,6 +57,11 @@ class Call:
     def today(self) -> date:
         """The date in the account's time zone."""
         return self.now.astimezone(ZoneInfo(self.principal.time_zone)).date()
+
+    def require_scope(self, scope: str) -> None:
+        """Raises forbidden."""
+        if scope not in self.principal.scopes:
+            raise Problem("forbidden", f"This key lacks the scope {scope}", {"required_scope": scope})
 
     def path(self, name: str) -> str:
         return self.scope["path_params"][name]

@@ -8,9 +8,9 @@ import msgspec
 from services.api.admission import StaleGenerationError
 from services.api.call import Call
 from services.api.domain.account import LOCALE, OWN_RULES, PAGE_SIZE, PROFILE_RULES, changed_account
-from services.api.domain.client import Profile
 from services.api.door import Door, Operation
 from services.api.http import Answer, decode_json, encode_json, json_answer
+from services.api.routes.shapes import profile_of
 from services.api.store import accounts, logos
 from services.api.store.accounts import AccountRow
 from services.api.store.logos import LogoSize
@@ -19,12 +19,11 @@ from shared.postgres import Connection
 
 PATH = "/v1/account"
 LOGO_PATH = f"{PATH}/logo"
-_decode_profile = msgspec.json.Decoder(Profile).decode
 
 
 async def read_account(call: Call) -> Answer:
     async with call.connection() as connection:
-        row = _found(await accounts.select_account(connection, call.account_id))
+        row = found_account(await accounts.select_account(connection, call.account_id))
         return json_answer(await _body(connection, row))
 
 
@@ -37,7 +36,7 @@ async def update_account(call: Call) -> Answer:
 
 
 async def locked_account(connection: Connection, call: Call) -> AccountRow:
-    return _found(await accounts.select_account_for_update(connection, call.account_id))
+    return found_account(await accounts.select_account_for_update(connection, call.account_id))
 
 
 async def write_account(
@@ -67,7 +66,7 @@ async def _publish(call: Call, generation: int) -> None:
 def fields_of(row: AccountRow) -> dict[str, Any]:
     """All that the owner decides, and the logo's SHA-256, as one table."""
     own = {"currency": row.currency, "template": row.template, "time_zone": row.time_zone}
-    return {**_decode_profile(row.profile), **own}
+    return {**profile_of(row), **own}
 
 
 async def _body(connection: Connection, row: AccountRow) -> dict[str, Any]:
@@ -92,7 +91,7 @@ def logo_body(sha256: str, size: LogoSize) -> dict[str, Any]:
     return {"sha256": sha256, "width": size.width, "height": size.height, "url": LOGO_PATH}
 
 
-def _found(row: AccountRow | None) -> AccountRow:
+def found_account(row: AccountRow | None) -> AccountRow:
     if row is None:
         raise Problem("not_found", "There is no such account")
     return row

@@ -12,6 +12,7 @@ from services.api.domain.lifecycle import status_on
 from services.api.domain.money import EXPONENTS
 from services.api.http import encode_json
 from services.api.logos import logo_path
+from services.api.store.accounts import AccountRow
 from services.api.store.clients import ClientRow
 from services.api.store.documents import DocumentRow
 from shared.messages import RenderJob, RenderLine
@@ -165,7 +166,7 @@ def render_job(account_id: str, row: DocumentRow, seller: str, today: date) -> R
 
 
 def client_body(row: ClientRow) -> dict[str, object]:
-    profile = _decode_profile(row.profile)
+    profile = profile_of(row)
     return {
         "id": row.id,
         **{name: profile.get(name) for name in RULES},
@@ -174,5 +175,5 @@ def client_body(row: ClientRow) -> dict[str, object]:
     }
 
 
-def profile_of(row: ClientRow) -> Profile:
+def profile_of(row: ClientRow | AccountRow) -> Profile:
     return _decode_profile(row.profile)

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import httpx2
 import pytest
@@ -245,3 +246,13 @@ def test_what_was_sent_keeps_the_logo_of_its_moment(account: Account) -> None:
     before = etag(draft), etag(sent)
     account.http.delete(PATH)
     assert (etag(draft) != before[0], etag(sent)) == (True, before[1])
+
+
+def test_a_render_finds_the_logo_in_the_object_store(account: Account) -> None:
+    sha256 = given(account, encoded(picture()))["sha256"]
+    sent = account.document(status="sent")["id"]
+    objects = Path(unquote(urlsplit(account.product.urls.objects).path))
+    placed = objects / "logo" / account.id / f"{sha256}.png"
+    assert not placed.exists()
+    assert account.http.get(f"/v1/documents/{sent}/pdf").status_code == 200
+    assert placed.read_bytes() == account.http.get(PATH).content
