@@ -5,12 +5,16 @@ from pathlib import Path
 import httpx2
 import pytest
 from documented import Request, documented_requests
+from images import encoded, picture
 from product import Product
+
+from shared.locales import LOCALES, PAGE_SIZES
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 REQUESTS = documented_requests(PAGE.read_text())
 HOST = "https://invouno.com"
 KEYS = ("pk_live_your_api_key_here", "YOUR_API_KEY")
+BEGINNINGS = {".pdf": b"%PDF-", ".png": b"\x89PNG"}
 NAMES = [f"{request.method} {request.url.removeprefix(HOST)}" for request in REQUESTS]
 
 
@@ -32,7 +36,16 @@ def test_the_page_shows_every_documented_route() -> None:
         ("POST", "/v1/clients"),
         ("GET", "/v1/usage"),
         ("GET", "/v1/templates"),
+        ("GET", "/v1/templates/clean/preview"),
+        ("GET", "/v1/account"),
+        ("PUT", "/v1/account"),
+        ("PUT", "/v1/account/logo"),
     }
+
+
+def test_the_page_names_every_language_and_paper() -> None:
+    page = PAGE.read_text()
+    assert [name for name in (*LOCALES, *PAGE_SIZES) if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=NAMES)
@@ -46,7 +59,7 @@ def test_a_documented_request_works_as_it_stands(
     if request_.output is not None:
         saved = tmp_path / request_.output
         saved.write_bytes(answer.content)
-        assert saved.read_bytes().startswith(b"%PDF-")
+        assert saved.read_bytes().startswith(BEGINNINGS[saved.suffix])
 
 
 def _made(caller: httpx2.Client) -> dict[str, str]:
@@ -65,5 +78,7 @@ def _send(product: Product, key: str, ids: dict[str, str], request: Request) -> 
         return text
 
     body = None if request.body is None else changed(request.body.decode()).encode()
+    if request.upload is not None:
+        body = encoded(picture())
     headers = [(name, changed(value)) for name, value in request.headers]
     return httpx2.request(request.method, changed(request.url), headers=headers, content=body, timeout=60)

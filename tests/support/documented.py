@@ -10,13 +10,14 @@ _BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 
 
 class Request(msgspec.Struct, frozen=True):
-    """``output`` is the file that -o names."""
+    """``output`` is the file that -o names, ``upload`` the one that --data-binary sends."""
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...]
     body: bytes | None
     output: str | None
+    upload: str | None
 
 
 def documented_requests(page: str) -> list[Request]:
@@ -35,7 +36,7 @@ def _commands(block: str) -> Iterator[list[str]]:
 
 
 def _request(words: list[str]) -> Request:
-    method, url, body, output = None, "", None, None
+    method, url, body, output, upload = None, "", None, None, None
     headers: list[tuple[str, str]] = []
     rest = iter(words[1:])
     for word in rest:
@@ -47,10 +48,12 @@ def _request(words: list[str]) -> Request:
                 headers.append((name, value.strip()))
             case "-d":
                 body = next(rest).encode()
+            case "--data-binary":
+                upload = next(rest).removeprefix("@")
             case "-o":
                 output = next(rest)
             case _ if word.startswith("http") and not url:
                 url = word
             case _:
                 raise ValueError(f"not read: {word}")
-    return Request(method or ("GET" if body is None else "POST"), url, tuple(headers), body, output)
+    return Request(method or ("GET" if body is None else "POST"), url, tuple(headers), body, output, upload)
