@@ -22,6 +22,12 @@ ACCOUNT = {
     "country": "Denmark",
     "tax-id": "DK12345674",
     "phone": "+45 70 10 20 30",
+    "currency": "EUR",
+    "time-zone": "Europe/Copenhagen",
+    "iban": "DE89 3704 0044 0532 0130 00",
+    "bic": "COBADEFFXXX",
+    "payment-terms": "Payable within 30 days of the invoice date",
+    "accent-color": "#0f766e",
 }
 CLIENT = {
     "name": "Acme Corp",
@@ -36,13 +42,12 @@ CLIENT = {
 INVOICE = {
     "type": "invoice",
     "status": "sent",
-    "currency": "USD",
     "items": [
         {"title": "Website Design", "description": "Concept, design and build", "quantity": 1, "rate": 5000},
         {"title": "Hosting (Annual)", "quantity": 1, "rate": 1200},
     ],
     "tax_rate": 10,
-    "notes": "Payment due within 30 days",
+    "notes": "Thank you for your business.",
     "template": "modern",
 }
 
