@@ -8,6 +8,9 @@ from services.renderer.snapshot import TextLine
 LEFT_TO_RIGHT, RIGHT_TO_LEFT = "\u200e", "\u200f"
 MARKS = {"L": LEFT_TO_RIGHT, "R": RIGHT_TO_LEFT, "AL": RIGHT_TO_LEFT}
 
+# Lines are told in whole pixels but stand between them.
+ROUNDING_PX = 2
+
 Lines = Sequence[TextLine]
 
 
@@ -17,6 +20,7 @@ def height(lines: Lines) -> float:
 
 def fitting(lines: Lines, room: float) -> int:
     """How many of the first lines are not higher than ``room``."""
+    room -= ROUNDING_PX
     count = 0
     while count < len(lines) and lines[count].bottom - lines[0].top <= room:
         count += 1

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
+from statistics import median_high
 from typing import Any
 
 import msgspec
@@ -124,9 +125,9 @@ def _lines(text: str, boxes: list[tuple[int, Bounds]]) -> tuple[TextLine, ...]:
     if not begun:
         return ()
     distances = [below[1] - above[1] for above, below in pairwise(begun)]
-    distance = min(distances, default=boxes[0][1][3] * LINE_HEIGHT)
-    ends = [start for start, _ in begun[1:]] + [len(units) // 2]
+    last = median_high(distances) if distances else boxes[0][1][3] * LINE_HEIGHT
+    ends = [*begun[1:], (len(units) // 2, begun[-1][1] + last)]
     return tuple(
-        TextLine(units[start * 2 : end * 2].decode("utf-16-le"), top, top + distance)
-        for (start, top), end in zip(begun, ends, strict=True)
+        TextLine(units[start * 2 : end * 2].decode("utf-16-le"), top, bottom)
+        for (start, top), (end, bottom) in zip(begun, ends, strict=True)
     )

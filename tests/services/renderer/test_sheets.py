@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from services.renderer.galley import Galley, TallRow
+from services.renderer.lines import ROUNDING_PX
 from services.renderer.page import Address, DocumentPage, Line, Row
 from services.renderer.sheets import Sheet, fits_likely, galley_sheets, mark, one_sheet, paginate
 from services.renderer.snapshot import TextLine
@@ -49,7 +50,7 @@ GALLEY = Galley(
     first_top=400,
     next_top=50,
     rows_top=100,
-    floor=1000,
+    floor=1000 + ROUNDING_PX,
     columns=(300, 100, 100, 100),
     rows=(),
     tall={},
@@ -190,7 +191,7 @@ def test_notes_flow_over_as_many_sheets_as_they_need(lines: int) -> None:
 
 def test_notes_begin_on_the_next_sheet_where_one_line_is_all_that_would_fit() -> None:
     galley, page = document([ROW] * 10, notes="one\ntwo\nthree")
-    sheets = paginated(msgspec.structs.replace(galley, floor=990), page)
+    sheets = paginated(msgspec.structs.replace(galley, floor=990 + ROUNDING_PX), page)
     assert [(sheet.notes, sheet.notes_begin) for sheet in sheets] == [("", False), (page.notes, True)]
 
 
@@ -205,9 +206,9 @@ def test_a_paragraph_that_is_cut_runs_on_in_its_direction() -> None:
     notes = "".join(words)
     lines = tuple(TextLine(word, at * LINE, at * LINE + LINE) for at, word in enumerate(words))
     galley, page = document([ROW], notes=notes)
-    _, second = paginated(msgspec.structs.replace(galley, floor=1140, notes=lines), page)
+    _, second = paginated(msgspec.structs.replace(galley, floor=1140 + ROUNDING_PX, notes=lines), page)
     assert second.notes.startswith("שלום")
-    _, second = paginated(msgspec.structs.replace(galley, floor=1200, notes=lines), page)
+    _, second = paginated(msgspec.structs.replace(galley, floor=1200 + ROUNDING_PX, notes=lines), page)
     assert second.notes.startswith("\u200fabc")
 
 
