@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from arq.connections import ArqRedis
-from arq.constants import in_progress_key_prefix, job_key_prefix
+from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_prefix
 from arq.jobs import serialize_job
 from arq.utils import timestamp_ms
 from redis.asyncio import ConnectionPool
@@ -27,6 +27,7 @@ PRESENCE_S = 5.0
 PRINT_S_ASSUMED = 0.05
 _WAKES_MAX = 100
 _WAKES_KEPT_S = 60
+_TRIES_KEPT_S = 24 * 3600
 
 # KEYS: queue, job, wakes, workers. ARGV: id, job, its expiry and the longest wait in ms, assumed ms a document,
 # wakes kept at most, for so many seconds.
@@ -54,23 +55,40 @@ redis.call('EXPIRE', KEYS[3], ARGV[7])
 return 0
 """
 
-# KEYS: queue, wakes. ARGV: how many at most, ms that each is locked, prefix of the locks.
-# The ids and the ms that each has waited. When less is there than asked for, every wake so far is answered.
-_TAKE = """
+# KEYS: queue, wakes. ARGV: how many at most, ms that each is locked, how long tries are counted in s, the prefixes of
+# locks, jobs and tries; the id of a job that has ended or nothing, and the channel and message that say so.
+# For each job taken its id, the ms that it has waited, which try this is, and the job. When there are less than were
+# asked for, every wake so far is answered. A job that has expired is dropped: nobody waits for it.
+_TURN = """
+local function drop(id)
+  redis.call('DEL', ARGV[4] .. id, ARGV[5] .. id, ARGV[6] .. id)
+  redis.call('ZREM', KEYS[1], id)
+end
+if ARGV[7] ~= '' then drop(ARGV[7]) end
+if ARGV[8] ~= '' then redis.call('PUBLISH', ARGV[8], ARGV[9]) end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local taken, at, wanted = {}, 0, tonumber(ARGV[1])
-repeat
+while #taken < wanted do
   local found = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', at, 100, 'WITHSCORES')
   for one = 1, #found, 2 do
-    if #taken / 2 < wanted and redis.call('SET', ARGV[3] .. found[one], 1, 'PX', ARGV[2], 'NX') then
-      taken[#taken + 1] = found[one]
-      taken[#taken + 1] = now - found[one + 1]
+    local id = found[one]
+    if #taken < wanted and redis.call('SET', ARGV[4] .. id, 1, 'PX', ARGV[2], 'NX') then
+      local job = redis.call('GET', ARGV[5] .. id)
+      if job then
+        local try = redis.call('INCR', ARGV[6] .. id)
+        redis.call('EXPIRE', ARGV[6] .. id, ARGV[3])
+        taken[#taken + 1] = {id, now - found[one + 1], try, job}
+      else
+        drop(id)
+        at = at - 1
+      end
     end
   end
   at = at + 100
-until #taken / 2 == wanted or #found < 200
-if #taken / 2 < wanted then redis.call('DEL', KEYS[2]) end
+  if #found < 200 then break end
+end
+if #taken < wanted then redis.call('DEL', KEYS[2]) end
 return taken
 """
 
@@ -87,8 +105,23 @@ return {redis.call('ZCARD', KEYS[1]), oldest[2] and math.max(0, now - oldest[2])
 
 
 class Taken(msgspec.Struct, frozen=True):
+    """A job, locked to who took it; ``tries`` counts this one."""
+
     job_id: str
     waited_s: float
+    tries: int
+    job: bytes
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """A job that is done with, and what is told of it on which channel."""
+
+    job_id: str = ""
+    channel: str = ""
+    message: bytes = b""
+
+
+NOTHING = Ended()
 
 
 class Depth(msgspec.Struct, frozen=True):
@@ -107,7 +140,7 @@ class Queue:
         self._wakes = f"{name}:wakes"
         self._workers = f"{name}:workers"
         self._enqueue: Any = redis.register_script(_ENQUEUE)
-        self._take: Any = redis.register_script(_TAKE)
+        self._turn: Any = redis.register_script(_TURN)
         self._tell: Any = redis.register_script(_TELL)
 
     async def enqueue(
@@ -130,13 +163,26 @@ class Queue:
         told = await self._enqueue(keys, [job_id, job, int(expires_s * 1000), wait_ms_max, *assumed])
         return max(0, told) / 1000
 
-    async def take(self, count: int, *, locked_s: float) -> list[Taken]:
-        """At most ``count`` jobs that nobody has, the first first, each locked to the caller."""
-        found = await self._take(
-            [self.name, self._wakes], [count, int(locked_s * 1000), in_progress_key_prefix]
-        )
-        pairs = zip(found[::2], found[1::2], strict=True)
-        return [Taken(job_id.decode(), max(0, waited_ms) / 1000) for job_id, waited_ms in pairs]
+    async def turn(self, count: int, *, locked_s: float, ended: Ended = NOTHING) -> list[Taken]:
+        """At most ``count`` jobs that nobody has, the first first, each locked to the caller.
+
+        Before that, ``ended`` leaves the queue and is told at once, so that whoever asks from then on makes a new job.
+        """
+        prefixes = (in_progress_key_prefix, job_key_prefix, retry_key_prefix)
+        given = (count, int(locked_s * 1000), _TRIES_KEPT_S, *prefixes)
+        last = (ended.job_id, ended.channel, ended.message)
+        found = await self._turn([self.name, self._wakes], [*given, *last])
+        return [
+            Taken(id_.decode(), max(0, waited_ms) / 1000, tries, job) for id_, waited_ms, tries, job in found
+        ]
+
+    async def put_back(self, job_id: str, *, after_s: float = 0) -> None:
+        """A job that was taken and not ended is there for all again."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.delete(f"{in_progress_key_prefix}{job_id}")
+            if after_s:
+                pipe.zadd(self.name, {job_id: timestamp_ms() + int(after_s * 1000)}, xx=True)
+            await pipe.execute()
 
     async def wait(self, timeout_s: float) -> bool:
         """Until a job comes, which one of those who wait is told, or the time is over."""

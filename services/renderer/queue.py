@@ -1,27 +1,26 @@
 """arq's worker without its polling: woken for each job, it takes the next one the moment that a slot is free.
 
-What runs a job, counts its tries, ends it and stops at a signal is arq's own.
+The jobs, their keys and how it stops at a signal are arq's own; tries are counted, and what they end is told, by the
+functions.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from typing import Any, cast
 
-import msgspec
+import structlog
 from arq.connections import ArqRedis
-from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_prefix
-from arq.utils import timestamp_ms
-from arq.worker import Function, Worker
+from arq.jobs import SerializationError, deserialize_job_raw
+from arq.worker import Function, Retry, Worker
 
-from shared.queue import Queue, Taken, decode_job, encode_job
+from shared.queue import Ended, Queue, Taken, decode_job
 
 # Jobs whose wake was lost, that were put off, or that a killed worker held, are found by looking this often.
 LOOK_AGAIN_S = 1.0
-# Never reached: arq would fail such a job without a word to who waits for it. The functions count the tries.
-ARQ_TRIES_MAX = 1000
 # What a function leaves in its context to be published, as channel and message, once its job is off the queue.
 OUTCOME = "outcome"
+
+log = structlog.get_logger()
 
 
 class QueueWorker(Worker):
@@ -43,23 +42,18 @@ class QueueWorker(Worker):
             queue_name=queue.name,
             redis_pool=redis,
             ctx=context,
-            on_job_end=self._note,
             handle_signals=False,
             job_completion_wait=timeout_s,
             max_jobs=slots,
             job_timeout=timeout_s,
             keep_result=0,
             poll_delay=0,
-            max_tries=ARQ_TRIES_MAX,
-            job_serializer=encode_job,
-            job_deserializer=partial(_decoded, otherwise=functions[0].name),
         )
         self._queue = queue
         self._taken = taken
         self._stir = asyncio.Event()
         self._ear: asyncio.Task[bool] | None = None
         self._broken: BaseException | None = None
-        self._outcomes: dict[str, tuple[str, bytes]] = {}
 
     @property
     def free(self) -> int:
@@ -69,9 +63,9 @@ class QueueWorker(Worker):
         """Fill the free slots, then sleep until one is free again or, while one is, until a job comes."""
         self._raise_cancelled()
         self._stir.clear()
-        if self.free:
+        if self.free > 0:
             await self._fill()
-        if self.free and self._ear is None:
+        if self.free > 0 and self._ear is None:
             self._ear = asyncio.create_task(self._queue.wait(LOOK_AGAIN_S))
             self._ear.add_done_callback(self._heard)
         await self._stir.wait()
@@ -79,22 +73,54 @@ class QueueWorker(Worker):
             raise self._broken
 
     async def _fill(self) -> None:
-        for taken in await self._queue.take(self.free, locked_s=self.in_progress_timeout_s):
-            self._taken(taken)
-            task = asyncio.create_task(self.run_job(taken.job_id, timestamp_ms()))
-            self.tasks[taken.job_id] = task
-            task.add_done_callback(lambda done, job_id=taken.job_id: self._ended(job_id, done))
+        self._start(await self._queue.turn(self.free, locked_s=self.in_progress_timeout_s))
+
+    def _start(self, taken: Sequence[Taken]) -> None:
+        for one in taken:
+            self._taken(one)
+            task = asyncio.create_task(self._run(one))
+            self.tasks[one.job_id] = task
+            task.add_done_callback(lambda done, job_id=one.job_id: self._ended(job_id, done))
+
+    async def _run(self, taken: Taken) -> None:
+        """Do the job, and in one breath end it and take the next."""
+        ctx = {**self.ctx, "job_id": taken.job_id, "job_try": taken.tries}
+        try:
+            await self._call(taken.job, ctx)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._queue.put_back(taken.job_id))
+            return
+        except Retry as later:
+            await self._queue.put_back(taken.job_id, after_s=(later.defer_score or 0) / 1000)
+            return
+        except Exception:
+            log.exception("job broke", queue=self.queue_name, job=taken.job_id)
+        self.jobs_complete += 1
+        ended = Ended(taken.job_id, *ctx.get(OUTCOME, ()))
+        wanted = 1 if self.allow_pick_jobs else 0
+        turn = self._queue.turn(wanted, locked_s=self.in_progress_timeout_s, ended=ended)
+        self._start(await asyncio.shield(turn))
+
+    async def _call(self, job: bytes, ctx: dict[str, Any]) -> None:
+        """A job that cannot be read becomes a call of the first function without arguments, which reports it."""
+        try:
+            name, arguments, keywords, *_ = deserialize_job_raw(job, deserializer=decode_job)
+        except SerializationError:
+            name, arguments, keywords = next(iter(self.functions)), (), {}
+        function = cast("Function", self.functions[name])
+        async with asyncio.timeout(function.timeout_s or self.job_timeout_s):
+            await function.coroutine(ctx, *arguments, **keywords)
 
     def _ended(self, job_id: str, task: "asyncio.Task[None]") -> None:
-        self.tasks.pop(job_id, None)
-        self._outcomes.pop(job_id, None)
+        if self.tasks.get(job_id) is task:
+            del self.tasks[job_id]
         self._fail_by(task)
         self._stir.set()
 
     def _heard(self, task: "asyncio.Task[bool]") -> None:
         self._ear = None
         self._fail_by(task)
-        if not task.cancelled() and task.exception() is None and task.result() and not self.free:
+        if not task.cancelled() and task.exception() is None and task.result() and self.free <= 0:
             passing = asyncio.create_task(self._queue.pass_on())
             passing.add_done_callback(self._fail_by)
         self._stir.set()
@@ -102,6 +128,7 @@ class QueueWorker(Worker):
     def _fail_by(self, task: "asyncio.Task[Any]") -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._broken = error
+            self.allow_pick_jobs = False
             self._stir.set()
 
     def _raise_cancelled(self) -> None:
@@ -109,39 +136,10 @@ class QueueWorker(Worker):
         if (task := self.main_task) is not None and task.cancelling():
             raise asyncio.CancelledError
 
-    async def _note(self, ctx: dict[str, Any]) -> None:
-        if OUTCOME in ctx:
-            self._outcomes[ctx["job_id"]] = ctx[OUTCOME]
-
-    async def finish_job(self, job_id: str, finish: bool, *rest: Any, **options: Any) -> None:  # noqa: FBT001 - arq's own
-        """Off the queue and published at once, so that whoever asks from then on makes a new job.
-
-        A job that was cancelled has no outcome: it is taken up again.
-        """
-        if not finish or job_id not in self._outcomes:
-            return await super().finish_job(job_id, finish, *rest, **options)
-        channel, message = self._outcomes[job_id]
-        async with self.pool.pipeline(transaction=True) as pipe:
-            pipe.delete(
-                f"{in_progress_key_prefix}{job_id}",
-                f"{retry_key_prefix}{job_id}",
-                f"{job_key_prefix}{job_id}",
-            )
-            pipe.zrem(self.queue_name, job_id)
-            pipe.publish(channel, message)
-            await pipe.execute()
-        return None
-
     async def close(self) -> None:
-        if (ear := self._ear) is not None:
-            ear.cancel()
-            await asyncio.wait((ear,))
-        await super().close()
-
-
-def _decoded(data: bytes, *, otherwise: str) -> dict[str, Any]:
-    """A job that cannot be read becomes a call without arguments, so that it too is reported."""
-    try:
-        return decode_job(data)
-    except msgspec.MsgspecError:
-        return {"t": 1, "f": otherwise, "a": (), "k": {}, "et": 0}
+        """End what is still under way, which is there for all again; the connections are the caller's."""
+        ending = [*self.tasks.values(), *([self._ear] if self._ear else [])]
+        for task in ending:
+            task.cancel()
+        if ending:
+            await asyncio.wait(ending)

@@ -1,4 +1,4 @@
-"""The job as a sentence: decode it, see whether the PDF is there, fill, print, finish, put, report."""
+"""The job as a sentence: decode it, have it printed, put it into the store, or say why not."""
 
 import asyncio
 from dataclasses import dataclass
@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import msgspec
 import obstore
 import structlog
-from jinja2 import Environment, TemplateError
+from jinja2 import TemplateError
 from obstore.exceptions import BaseError as StoreError
 from obstore.store import ObjectStore
 
-from services.renderer.chromium import Chromium, PrintError
-from services.renderer.logos import Logos
+from services.renderer.chromium import PrintError
 from services.renderer.press import Press
 from shared.messages import RenderJob
 from shared.objects import put_once
@@ -32,15 +31,15 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Renderer:
-    templates: Environment
-    chromium: Chromium
+    press: Press
     store: ObjectStore
 
     async def render(self, path: str, payload: bytes, *, job_try: int) -> str:
         """Empty when the PDF lies at ``path``, else why it never will, in a sentence for the caller."""
         try:
             async with asyncio.timeout(DEADLINE_S):
-                if await _exists(self.store, path):
+                # The gateway has just looked; another try may have come as far as the store before it died.
+                if job_try > 1 and await _exists(self.store, path):
                     return ""
                 if job_try > RENDER_TRIES_MAX:
                     return GIVEN_UP
@@ -52,8 +51,7 @@ class Renderer:
 
     async def _pdf(self, payload: bytes) -> bytes:
         job = msgspec.msgpack.decode(payload, type=RenderJob)
-        press = Press(self.templates, self.chromium, Logos(self.store).read)
-        [outcome] = await press.print([job])
+        [outcome] = await self.press.print([job])
         if isinstance(outcome, Exception):
             raise outcome
         return outcome

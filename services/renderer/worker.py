@@ -24,6 +24,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from services.renderer.chromium import PrintError, open_chromium
 from services.renderer.fill import template_environment
+from services.renderer.logos import Logos
+from services.renderer.press import Press
 from services.renderer.queue import OUTCOME, QueueWorker
 from services.renderer.render import MALFORMED, Renderer
 from services.renderer.settings import Settings, load_settings
@@ -70,7 +72,8 @@ async def run(settings: Settings) -> None:
         prints_max=settings.renderer_prints_max,
     ) as chromium:
         await chromium.warm()
-        renderer = Renderer(template_environment(), chromium, open_store(settings.object_store_url))
+        store = open_store(settings.object_store_url)
+        renderer = Renderer(Press(template_environment(), chromium, Logos(store).read), store)
         await serve(settings, renderer, stopping)
 
 

@@ -11,6 +11,8 @@ from obstore.store import ObjectStore
 
 from services.renderer import render as module
 from services.renderer.chromium import Chromium, open_chromium
+from services.renderer.logos import Logos
+from services.renderer.press import Press
 from services.renderer.render import (
     GIVEN_UP,
     MALFORMED,
@@ -31,9 +33,13 @@ def store(object_url: str) -> ObjectStore:
     return open_store(object_url)
 
 
+def renderer_of(templates: Environment, chromium: Chromium, store: ObjectStore) -> Renderer:
+    return Renderer(Press(templates, chromium, Logos(store).read), store)
+
+
 @pytest.fixture
 def renderer(templates: Environment, chromium: Chromium, store: ObjectStore) -> Renderer:
-    return Renderer(templates, chromium, store)
+    return renderer_of(templates, chromium, store)
 
 
 @pytest.fixture
@@ -78,7 +84,7 @@ async def test_an_unknown_template_or_type_is_refused(
 
 async def test_no_browser_is_said(templates: Environment, store: ObjectStore, payload: bytes) -> None:
     async with open_chromium(path="/nonexistent", sandbox=False, pages=1, prints_max=1) as none:
-        assert await Renderer(templates, none, store).render(PATH, payload, job_try=1) == UNPRINTABLE
+        assert await renderer_of(templates, none, store).render(PATH, payload, job_try=1) == UNPRINTABLE
 
 
 async def test_no_store_is_said(
@@ -86,7 +92,7 @@ async def test_no_store_is_said(
 ) -> None:
     store = open_store((tmp_path / "objects").as_uri())
     (tmp_path / "objects" / "pdf").write_text("a file where a folder should be")
-    assert await Renderer(templates, chromium, store).render(PATH, payload, job_try=1) == UNSTORABLE
+    assert await renderer_of(templates, chromium, store).render(PATH, payload, job_try=1) == UNSTORABLE
 
 
 async def test_too_slow_is_said(renderer: Renderer, payload: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,17 +19,16 @@ from jinja2 import Environment
 from redis.asyncio.client import PubSub
 
 from services.renderer.chromium import Chromium
+from services.renderer.logos import Logos
+from services.renderer.press import Press
 from services.renderer.render import GIVEN_UP, MALFORMED, UNFILLABLE, Renderer
 from services.renderer.settings import Settings
 from services.renderer.worker import serve
 from shared.messages import RENDER_DONE_CHANNEL, RENDER_FUNCTION, RENDER_QUEUE, RenderDone, RenderJob
 from shared.objects import open_store, read
-from shared.queue import open_queue
+from shared.queue import Queue, open_queue
 
 PUSH_TIMEOUT_S = 20
-
-# arq closes its connections by redis-py's older name.
-pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")
 
 
 @dataclass
@@ -41,7 +40,7 @@ class Gateway:
 
     async def ask(self, payload: bytes) -> str:
         key = hashlib.sha256(payload).hexdigest()
-        await self.queue.enqueue_job(RENDER_FUNCTION, path_of(key), payload, _job_id=key)
+        await Queue(self.queue).enqueue(RENDER_FUNCTION, (path_of(key), payload), job_id=key, expires_s=300)
         return key
 
     async def answer(self, key: str) -> RenderDone:
@@ -82,7 +81,8 @@ async def gateway(redis_url: str) -> AsyncIterator[Gateway]:
 
 @pytest.fixture
 def renderer(templates: Environment, chromium: Chromium, object_url: str) -> Renderer:
-    return Renderer(templates, chromium, open_store(object_url))
+    store = open_store(object_url)
+    return Renderer(Press(templates, chromium, Logos(store).read), store)
 
 
 @contextlib.asynccontextmanager
