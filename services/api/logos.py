@@ -21,6 +21,8 @@ DRAWING = Path(__file__).with_name("drawing.py")
 REFUSED = 3
 DRAW_S = 20.0
 TURN_S = 10.0  # more than this behind others, and the caller had better come again
+# An idempotent request holds a connection to the database while it waits, and most are to be left to others.
+WAITING_MAX = 4
 
 log = structlog.get_logger()
 
@@ -37,20 +39,29 @@ class Logos:
     def __init__(self, pool: Pool, store: ObjectStore) -> None:
         self._pool = pool
         self._store = store
-        self._turn = asyncio.Semaphore(1)
+        self._turn = asyncio.Lock()
+        self._waiting = 0
 
     async def draw(self, data: bytes, media_type: str) -> Logo:
         """The picture as a PNG of our own; raises validation_error or unavailable."""
-        try:
-            async with asyncio.timeout(TURN_S):
-                await self._turn.acquire()
-        except TimeoutError:
-            raise _busy() from None
+        await self._wait_for_turn()
         try:
             png = await _drawn(data, media_type)
         finally:
             self._turn.release()
         return Logo(png, hashlib.sha256(png).hexdigest(), _size(png))
+
+    async def _wait_for_turn(self) -> None:
+        if self._waiting >= WAITING_MAX:
+            raise _busy()
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(TURN_S):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise _busy() from None
+        finally:
+            self._waiting -= 1
 
     async def place(self, path: str) -> None:
         """Have the logo of this path in the object store, from the database if need be."""

@@ -1,7 +1,9 @@
 """The logo over HTTP: whatever image is sent, what is kept is a small PNG of our own, or nothing."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -256,3 +258,17 @@ def test_a_render_finds_the_logo_in_the_object_store(account: Account) -> None:
     assert not placed.exists()
     assert account.http.get(f"/v1/documents/{sent}/pdf").status_code == 200
     assert placed.read_bytes() == account.http.get(PATH).content
+
+
+def test_who_would_wait_too_long_for_a_drawing_is_told_to_come_again(house: Account) -> None:
+    slow = '<filter id="f"><feTurbulence numOctaves="100000"/></filter><rect filter="url(#f)" width="100" height="40"/>'
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda _: put(house, svg(slow), "image/svg+xml"), range(10)))
+    for answer in answers:
+        if answer.status_code == 503:
+            refused(answer, 503, "unavailable")
+            assert int(answer.headers["retry-after"]) >= 1
+    statuses = Counter(answer.status_code for answer in answers)
+    assert statuses.keys() == {422, 503}
+    assert statuses[503] >= 5
+    given(house, encoded(picture()))
