@@ -13,9 +13,14 @@ from itertools import accumulate
 HEADER = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"
 # A reader inflates a whole object stream for one object of it; its index must fit a byte here.
 OBJECTS_PER_STREAM = 200
-INDEXES = [bytes((index,)) for index in range(OBJECTS_PER_STREAM)]
 # Level 6 made a file half a per cent smaller and took twice as long.
 COMPRESSION = 4
+# Of a file of many documents, which may have more than 4 GB.
+OFFSET_SIZE = 5
+ROW_SIZE = OFFSET_SIZE + 2
+FREE = b"\0" * ROW_SIZE
+FILE_ID_DIGITS = 32
+Numbered = tuple[int, bytes]
 ESCAPED = re.compile(rb"[()\\\x00-\x1f\x7f]")
 
 
@@ -26,7 +31,7 @@ def text(value: str) -> bytes:
     return b"<FEFF%s>" % value.encode("utf-16-be", "replace").hex().upper().encode()
 
 
-def stream(entries: bytes, content: bytes) -> bytes:
+def stream(entries: bytes, content: bytes | bytearray) -> bytes:
     """A stream that is compressed here; ``entries`` of its dictionary may be empty."""
     packed = zlib.compress(content, COMPRESSION)
     return b"<<%s/Filter/FlateDecode/Length %d>>stream\n%s\nendstream" % (entries, len(packed), packed)
@@ -65,63 +70,58 @@ class File:
 
     def written(self, *, catalog: int, info: int) -> bytes:
         """The same objects are the same bytes, id and all."""
-        written = [
-            HEADER,
-            *(_numbered(at, each) for at, each in enumerate(self.objects[: self.streams], start=1)),
-        ]
-        first_packed = self.following
-        for number, start in enumerate(
-            range(self.streams, len(self.objects), OBJECTS_PER_STREAM), first_packed
-        ):
-            packed = _object_stream(self.objects[start : start + OBJECTS_PER_STREAM], start + 1)
-            written.append(_numbered(number, packed))
+        written = [HEADER, *(indirect(*each) for each in enumerate(self.objects[: self.streams], start=1))]
+        numbered = list(enumerate(self.objects, start=1))[self.streams :]
+        rows = [FREE]
+        for number, part in enumerate(batched(numbered), start=self.following):
+            written.append(indirect(number, object_stream(part)))
+            rows += (packed_row(number, index) for index in range(len(part)))
         offsets = list(accumulate(map(len, written)))
-        rows = b"".join(
-            (
-                _row(0, 0, 0),
-                *(_row(1, offset, 0) for offset in offsets[: self.streams]),
-                *_packed_rows(len(self.objects) - self.streams, first_packed),
-                *(_row(1, offset, 0) for offset in offsets[self.streams :]),
-            )
-        )
-        written.append(_cross_references(rows, catalog, info, _file_id(written)))
-        written.append(b"startxref\n%d\n%%%%EOF\n" % offsets[-1])
+        rows[1:1] = (row(offset) for offset in offsets[: self.streams])
+        rows += (row(offset) for offset in offsets[self.streams :])
+        file_id = hashlib.sha256(b"".join(written)).digest()
+        written.append(cross_references(b"".join(rows), offsets[-1], file_id, catalog=catalog, info=info))
         return b"".join(written)
 
 
-def _numbered(number: int, content: bytes) -> bytes:
+def indirect(number: int, content: bytes) -> bytes:
     return b"%d 0 obj\n%s\nendobj\n" % (number, content)
 
 
-def _object_stream(objects: Sequence[bytes], first: int) -> bytes:
-    """Objects numbered from ``first`` on (7.5.7)."""
-    offsets = accumulate((len(each) + 1 for each in objects[:-1]), initial=0)
-    places = b" ".join(b"%d %d" % place for place in enumerate(offsets, start=first))
+def batched(numbered: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
+    """As many objects as one object stream takes."""
+    for start in range(0, len(numbered), OBJECTS_PER_STREAM):
+        yield numbered[start : start + OBJECTS_PER_STREAM]
+
+
+def object_stream(objects: Sequence[Numbered]) -> bytes:
+    """Objects in one stream (7.5.7)."""
+    offsets = accumulate((len(content) + 1 for _, content in objects[:-1]), initial=0)
+    places = b" ".join([b"%d %d" % (number, at) for (number, _), at in zip(objects, offsets, strict=True)])
     entries = b"/Type/ObjStm/N %d/First %d" % (len(objects), len(places) + 1)
-    return stream(entries, b"%s\n%s" % (places, b"\n".join(objects)))
+    return stream(entries, b"%s\n%s" % (places, b"\n".join([content for _, content in objects])))
 
 
-def _row(kind: int, place: int, index: int) -> bytes:
-    return (kind << 40 | place << 8 | index).to_bytes(6, "big")
+def row(offset: int) -> bytes:
+    """Where an object begins, in the table of all objects (7.5.8.3)."""
+    return b"\1%s\0" % offset.to_bytes(OFFSET_SIZE, "big")
 
 
-def _packed_rows(count: int, first_packed: int) -> Iterator[bytes]:
-    for number, start in enumerate(range(0, count, OBJECTS_PER_STREAM), start=first_packed):
-        head = b"\2" + number.to_bytes(4, "big")
-        yield from (head + index for index in INDEXES[: count - start])
+def packed_row(number: int, index: int) -> bytes:
+    """Which object stream an object stands in, and as which of its objects."""
+    return b"\2%s%c" % (number.to_bytes(OFFSET_SIZE, "big"), index)
 
 
-def _file_id(written: Sequence[bytes]) -> bytes:
-    digest = hashlib.sha256()
-    for part in written:
-        digest.update(part)
-    return digest.hexdigest()[:32].encode()
+def cross_references(
+    rows: bytes | bytearray, offset: int, file_id: bytes, *, catalog: int, info: int
+) -> bytes:
+    """The end of a file: its table as a stream at ``offset`` (7.5.8), itself the last row, and where it is.
 
-
-def _cross_references(rows: bytes, catalog: int, info: int, file_id: bytes) -> bytes:
-    """The table as a stream (7.5.8), itself its last row."""
-    size = len(rows) // len(_row(0, 0, 0))
-    entries = b"/Type/XRef/W[1 4 1]/Size %d/Root %d 0 R/Info %d 0 R/ID[<%s><%s>]" % (
-        (size, catalog, info, file_id, file_id)
+    Of ``file_id``, a digest of all before, as much is told as is usual.
+    """
+    size = len(rows) // ROW_SIZE
+    told = file_id.hex()[:FILE_ID_DIGITS].encode()
+    entries = b"/Type/XRef/W[1 %d 1]/Size %d/Root %d 0 R/Info %d 0 R/ID[<%s><%s>]" % (
+        (OFFSET_SIZE, size, catalog, info, told, told)
     )
-    return _numbered(size - 1, stream(entries, rows))
+    return b"%sstartxref\n%d\n%%%%EOF\n" % (indirect(size - 1, stream(entries, rows)), offset)

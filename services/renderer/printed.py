@@ -14,8 +14,6 @@ from operator import attrgetter
 STRING = rb"(?:\((?:[^()\\\n]|\\[^\n])*\)|<[0-9A-F]*>)"
 END = re.compile(rb"trailer\n<<[^()]*/Root (\d+) 0 R\n[^()]*>>\nstartxref\n(\d+)\n%%EOF\n\Z")
 TRAILER_SIZE_MAX = 300
-# Eight kids a node.
-PAGE_TREE_DEPTH_MAX = 10
 TABLE = re.compile(rb"xref\n0 (\d+)\n")
 ENTRY_SIZE = 20
 REFERENCE = re.compile(rb"(\d+) 0 R")
@@ -180,16 +178,21 @@ class Printed:
             self.resources[number] = _resource(self.object(number))
         return self.resources[number]
 
-    def _leaves(self, node: int, depth: int = 0) -> Iterator[int]:
-        content = self.object(node)
-        if content.startswith(b"<</Type /Page\n"):
-            yield node
-            return
-        kids = re.search(rb"\n/Kids \[([\d R]+)\]", content)
-        if not kids or depth > PAGE_TREE_DEPTH_MAX:
-            raise PrintedError("The pages make no tree")
-        for kid in REFERENCE.findall(kids[1]):
-            yield from self._leaves(int(kid), depth + 1)
+    def _leaves(self, root: int) -> Iterator[int]:
+        left, seen = [root], set[int]()
+        while left:
+            node = left.pop()
+            content = self.object(node)
+            if node in seen:
+                raise PrintedError("The pages make no tree")
+            seen.add(node)
+            if content.startswith(b"<</Type /Page\n"):
+                yield node
+                continue
+            kids = re.search(rb"\n/Kids \[([\d R]+)\]", content)
+            if not kids:
+                raise PrintedError("The pages make no tree")
+            left += (int(kid) for kid in reversed(REFERENCE.findall(kids[1])))
 
     def _page(self, number: int, tags: dict[int, int]) -> PrintedPage:
         found = PAGE.fullmatch(self.object(number))
