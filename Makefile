@@ -7,7 +7,7 @@ DOCKERFILES = $(wildcard deploy/*.Dockerfile)
 MIGRATIONS = $(wildcard services/*/migrations/*.sql)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults bench soak check format lock setup env template-version clean
+.PHONY: help run test faults bench soak pictures check format lock setup env template-version clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -31,6 +31,11 @@ bench: .venv/.installed-dev .venv/.installed-bench ## measure, print, and write 
 soak: .venv/.installed-dev .venv/.installed-bench ## print for ten minutes and see whether memory stays flat (ARGS=minutes)
 	@browser=$$($(BIN)/python -m deploy.local.browser) && \
 		CHROMIUM_PATH="$$browser" PYTHONPATH=.:tests/support $(BIN)/python -m tests.bench.soak $(ARGS)
+
+pictures: .venv/.installed-dev ## draw tests/pictures and the gallery anew, after a look that was meant to change
+	@browser=$$($(BIN)/python -m deploy.local.browser) && export CHROMIUM_PATH="$$browser" && \
+		PYTHONPATH=.:tests/support $(BIN)/python -m pictures && \
+		$(BIN)/python -m services.renderer.gallery docs/gallery
 
 check: .venv/.installed-dev ## lint, format, types, import contracts, migrations, compose file, Dockerfiles
 	@$(BIN)/ruff check
