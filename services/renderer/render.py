@@ -1,6 +1,7 @@
 """The job as a sentence: decode it, have it printed, put it into the store, or say why not."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -29,13 +30,26 @@ GIVEN_UP = "The document ended the renderer each time it was tried"
 log = structlog.get_logger()
 
 
+# What makes the bytes that a payload asks for.
+Maker = Callable[[Press, bytes], Awaitable[bytes]]
+
+
+async def document(press: Press, payload: bytes) -> bytes:
+    """The PDF of a RenderJob; raises MsgspecError or what the press refuses."""
+    job = msgspec.msgpack.decode(payload, type=RenderJob)
+    [outcome] = await press.print([job])
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
 @dataclass(frozen=True, slots=True)
 class Renderer:
     press: Press
     store: ObjectStore
 
-    async def render(self, path: str, payload: bytes, *, job_try: int) -> str:
-        """Empty when the PDF lies at ``path``, else why it never will, in a sentence for the caller."""
+    async def render(self, path: str, payload: bytes, *, job_try: int, make: Maker = document) -> str:
+        """Empty when what is made lies at ``path``, else why it never will, in a sentence for the caller."""
         try:
             async with asyncio.timeout(DEADLINE_S):
                 # The gateway has just looked; another try may have come as far as the store before it died.
@@ -43,18 +57,11 @@ class Renderer:
                     return ""
                 if job_try > RENDER_TRIES_MAX:
                     return GIVEN_UP
-                await put_once(self.store, path, await self._pdf(payload))
+                await put_once(self.store, path, await make(self.press, payload))
         except tuple(REASONS) as error:
             log.warning("render failed", path=path, exc_info=error)
             return next(reason for kind, reason in REASONS.items() if isinstance(error, kind))
         return ""
-
-    async def _pdf(self, payload: bytes) -> bytes:
-        job = msgspec.msgpack.decode(payload, type=RenderJob)
-        [outcome] = await self.press.print([job])
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
 
 
 # The first kind that fits is the reason.

@@ -26,11 +26,12 @@ from services.renderer.chromium import PrintError, open_chromium
 from services.renderer.fill import template_environment
 from services.renderer.logos import Logos
 from services.renderer.press import Press
+from services.renderer.preview import preview
 from services.renderer.queue import OUTCOME, QueueWorker
-from services.renderer.render import MALFORMED, Renderer
+from services.renderer.render import MALFORMED, Maker, Renderer, document
 from services.renderer.settings import Settings, load_settings
 from shared.log import configure_logging
-from shared.messages import RENDER_DONE_CHANNEL, RENDER_FUNCTION, RENDER_QUEUE, RenderDone
+from shared.messages import PREVIEW_FUNCTION, RENDER_DONE_CHANNEL, RENDER_FUNCTION, RENDER_QUEUE, RenderDone
 from shared.objects import open_store
 from shared.queue import RENDER_TIMEOUT_S, Queue, encode_job
 from shared.settings import SettingsError
@@ -94,7 +95,7 @@ def new_worker(redis: ArqRedis, renderer: Renderer, *, pages: int) -> Worker:
     return QueueWorker(
         redis,
         Queue(redis, RENDER_QUEUE),
-        [func(render, name=RENDER_FUNCTION)],
+        [func(render, name=RENDER_FUNCTION), func(render_preview, name=PREVIEW_FUNCTION)],
         slots=pages + JOBS_AHEAD,
         timeout_s=RENDER_TIMEOUT_S,
         context={"renderer": renderer},
@@ -120,10 +121,19 @@ async def run_until(worker: Worker, stopping: asyncio.Event) -> None:
 
 
 async def render(ctx: dict[str, Any], path: str = "", payload: bytes = b"") -> None:
-    """The function that arq calls; the job's id is the render key, and its outcome is told to who waits."""
+    """A function that arq calls; the job's id is the render key, and its outcome is told to who waits."""
+    await _make(ctx, document, path, payload)
+
+
+async def render_preview(ctx: dict[str, Any], path: str = "", payload: bytes = b"") -> None:
+    await _make(ctx, preview, path, payload)
+
+
+async def _make(ctx: dict[str, Any], make: Maker, path: str, payload: bytes) -> None:
     renderer: Renderer = ctx["renderer"]
+    tries = ctx["job_try"]
     try:
-        error = await renderer.render(path, payload, job_try=ctx["job_try"]) if path else MALFORMED
+        error = await renderer.render(path, payload, job_try=tries, make=make) if path else MALFORMED
     except Exception:
         log.exception("render broke", path=path)
         error = BROKEN
