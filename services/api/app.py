@@ -18,6 +18,7 @@ from services.api.call import State
 from services.api.domain.document import Documents
 from services.api.door import Door
 from services.api.expiry import expire_idempotency
+from services.api.exports import Exports
 from services.api.http import request_id, send_answer
 from services.api.logos import Logos
 from services.api.meter import open_meter
@@ -26,7 +27,7 @@ from services.api.outage import OpenCalls
 from services.api.pdf import Pdfs
 from services.api.problems import problem_answer
 from services.api.reservations import sweep_reservations
-from services.api.routes import account, clients, documents, health, logo, pdfs, templates, usage
+from services.api.routes import account, clients, documents, exports, health, logo, pdfs, templates, usage
 from services.api.seeding import Seeding
 from services.api.settings import Settings
 from shared.errors import Problem
@@ -48,6 +49,7 @@ DOORS: dict[str, Door] = {
     **usage.DOORS,
     **account.DOORS,
     **logo.DOORS,
+    **exports.DOORS,
 }
 
 
@@ -82,10 +84,17 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
     store = open_store(settings.object_store_url)
     logos = Logos(pool, store)
     rendered = Pdfs(queue, store, logos.place, wait_s=settings.pdf_wait_s)
+    exporting = Exports(pool, queue, store, logos)
     admission = Admission(meter, Seeding(metering.seed).seed)
     sweep = sweep_reservations(pool, meter, admission, kept_s=settings.reservation_kept_s)
     open_calls = OpenCalls(metering.take_events, allowed=settings.meter_down == "fail_open")
-    works = (rendered.listen(), expire_idempotency(pool), sweep, open_calls.keep_sending())
+    works = (
+        rendered.listen(),
+        expire_idempotency(pool),
+        sweep,
+        open_calls.keep_sending(),
+        exporting.run(),
+    )
     background = [asyncio.create_task(work) for work in works]
     try:
         yield State(
@@ -95,6 +104,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
             metering=metering,
             open_calls=open_calls,
             pdfs=rendered,
+            exports=exporting,
             documents=Documents(tuple(template.id for template in TEMPLATES)),
             logos=logos,
         )

@@ -11,6 +11,7 @@ from starlette.types import Scope
 from services.api.admission import Admission
 from services.api.auth import Keys
 from services.api.domain.document import Documents
+from services.api.exports import Exports
 from services.api.http import Answer, query_parameters
 from services.api.logos import Logos
 from services.api.metering import Metering
@@ -30,6 +31,7 @@ class State(TypedDict):
     metering: Metering
     open_calls: OpenCalls
     pdfs: Pdfs
+    exports: Exports
     documents: Documents
     logos: Logos
 

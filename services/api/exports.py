@@ -24,8 +24,8 @@ from services.api.domain.export import fitting
 from services.api.http import encode_json
 from services.api.logos import Logos
 from services.api.routes.shapes import render_job
-from services.api.store import exports
-from services.api.store.exports import PartRow
+from services.api.store import export_parts, exports
+from services.api.store.export_parts import PartRow
 from shared import objects
 from shared.errors import Problem
 from shared.messages import (
@@ -38,6 +38,7 @@ from shared.messages import (
     ExportedDocument,
     ExportEntry,
     ExportPart,
+    RenderJob,
     exported,
 )
 from shared.postgres import Pool, acquired
@@ -103,9 +104,8 @@ class Exports:
     async def drop(self, account_id: str, export_id: str, paths: list[str]) -> None:
         """Take what nobody has begun off the queue, and delete what there is; the sweep deletes what comes later."""
         async with asyncio.timeout(DELETE_S):
-            for path in paths:
-                await self._redis.zrem(EXPORT_QUEUE, path)
-                await self._redis.delete(f"{job_key_prefix}{path}")
+            await self._redis.zrem(EXPORT_QUEUE, *paths)
+            await self._redis.delete(*(f"{job_key_prefix}{path}" for path in paths))
             await objects.delete_under(self._store, export_folder(account_id, export_id))
 
     async def open(self, path: str, start: int, end: int) -> AsyncIterator[bytes]:
@@ -126,7 +126,7 @@ class Exports:
             await asyncio.gather(*self._held.values(), return_exceptions=True)
             with contextlib.suppress(*_PASSING):
                 async with acquired(self._pool) as connection:
-                    await exports.release_all(connection, self._holder)
+                    await export_parts.release_all(connection, self._holder)
 
     async def _forever(self, work: "Work") -> None:
         while True:
@@ -134,7 +134,11 @@ class Exports:
                 await work()
             except _PASSING as error:
                 log.warning("exports_postponed", work=work.__name__, cause=f"{type(error).__name__}: {error}")
-                await asyncio.sleep(RECONNECT_S)
+            except Exception:
+                log.exception("exports_broke", work=work.__name__)
+            else:
+                continue
+            await asyncio.sleep(RECONNECT_S)
 
     async def _take(self) -> None:
         self._wake.clear()
@@ -148,7 +152,9 @@ class Exports:
 
     async def _claimed(self) -> PartRow | None:
         async with acquired(self._pool) as connection:
-            return await exports.claim_part(connection, self._holder, lease=LEASE, parts_max=PARTS_HELD_MAX)
+            return await export_parts.claim_part(
+                connection, self._holder, lease=LEASE, parts_max=PARTS_HELD_MAX
+            )
 
     def _ended(self, key: tuple[str, int]) -> None:
         self._held.pop(key, None)
@@ -161,7 +167,7 @@ class Exports:
         held = set(self._held)
         if held:
             async with acquired(self._pool) as connection:
-                renewed = await exports.renew_leases(connection, self._holder, lease=LEASE)
+                renewed = await export_parts.renew_leases(connection, self._holder, lease=LEASE)
             for key in held - renewed - self._ending:
                 if task := self._held.get(key):
                     task.cancel()
@@ -193,7 +199,7 @@ class Exports:
         """If this does not reach the database either, the lease ends by itself."""
         with contextlib.suppress(*_PASSING):
             async with acquired(self._pool) as connection:
-                await exports.release_part(connection, part, self._holder, pause=PAUSE, counted=counted)
+                await export_parts.release_part(connection, part, self._holder, pause=PAUSE, counted=counted)
 
     async def _print(self, part: PartRow) -> None:
         if part.attempts > ATTEMPTS_MAX:
@@ -223,18 +229,18 @@ class Exports:
     async def _cut(self, part: PartRow, count: int) -> None:
         """Raises PostponedError when the part has changed under our hands."""
         async with acquired(self._pool) as connection, connection.transaction():
-            if not await exports.shorten_part(connection, part, count):
+            if not await export_parts.shorten_part(connection, part, count):
                 raise PostponedError("the part is another by now")
-            await exports.insert_part(connection, part, count)
+            await export_parts.insert_part(connection, part, count)
 
     async def _payload(self, part: PartRow) -> bytes:
         async with acquired(self._pool) as connection:
             rows = await exports.select_documents_with_sellers(connection, part.account_id, part.document_ids)
         today = datetime.now(ZoneInfo(part.time_zone)).date()
-        jobs = {
-            document_id: render_job(part.account_id, row, seller, today)
-            for document_id, (row, seller) in rows.items()
-        }
+        jobs: dict[str, RenderJob] = {}
+        for document_id, (row, seller) in rows.items():
+            jobs[document_id] = render_job(part.account_id, row, seller, today)
+            await asyncio.sleep(0)  # others have their turn between two documents
         for logo in {job.logo for job in jobs.values() if job.logo}:
             await self._logos.place(logo)
         entries = tuple(ExportEntry(document_id=one, job=jobs.get(one)) for one in part.document_ids)
@@ -256,9 +262,14 @@ class Exports:
         faults = encode_json(done.faults).decode()
         async with acquired(self._pool) as connection, connection.transaction():
             running = await exports.count_printed(
-                connection, part, done=done.done, failed=failed, now=datetime.now(UTC)
+                connection,
+                part.account_id,
+                part.export_id,
+                done=done.done,
+                failed=failed,
+                now=datetime.now(UTC),
             )
-            if running and not await exports.finish_part(connection, part, failed=failed, faults=faults):
+            if running and not await export_parts.finish_part(connection, part, failed=failed, faults=faults):
                 raise PostponedError("the part is finished, or another by now")
 
     async def _join(self, part: PartRow) -> None:
@@ -269,7 +280,7 @@ class Exports:
             await self._finish(part, state="failed", message=NOT_JOINED.format("it was tried too often"))
             return
         async with acquired(self._pool) as connection:
-            parts = await exports.select_parts(connection, part.account_id, part.export_id)
+            parts = await export_parts.select_parts(connection, part.account_id, part.export_id)
         paths = tuple(part_path(part.account_id, part.export_id, first, count) for first, count in parts)
         payload = _encoder.encode(ExportArchive(format=part.format, parts=paths))
         path = archive_path(part.account_id, part.export_id)
@@ -291,7 +302,8 @@ class Exports:
         async with acquired(self._pool) as connection:
             await exports.finish_export(
                 connection,
-                part,
+                part.account_id,
+                part.export_id,
                 state=state,
                 message=message,
                 now=now,

@@ -188,7 +188,7 @@ def new_export_worker(redis: ArqRedis, exporter: Exporter, *, slots: int) -> Que
         functions(),
         slots=slots,
         timeout_s=PART_TIMEOUT_S,
-        context={"exporter": exporter},
+        context={"exporter": exporter, "redis": redis},
         taken=lambda _taken: None,
     )
     worker.in_progress_timeout_s = LOCKED_S

@@ -9,8 +9,9 @@ from images import encoded, picture
 
 from services.api.app import DOORS
 
-OWNED = ("{document_id}", "{client_id}")
+OWNED = ("{document_id}", "{client_id}", "{export_id}")
 LOGO = "/v1/account/logo"
+EXPORTS = "/v1/exports"
 BODY_METHODS = frozenset({"POST", "PUT"})
 
 
@@ -35,7 +36,16 @@ class Way(msgspec.Struct, frozen=True):
             return None
         if self.method == "PUT":
             return {"notes": "Changed"} if "document" in self.pattern else {"name": "Changed"}
+        if self.pattern == EXPORTS:
+            return {"filter": {}}
         return CLIENT if "client" in self.pattern else document(client_id)
+
+    @property
+    def success(self) -> int:
+        """The status of a call that passes."""
+        if self.pattern == EXPORTS and self.method == "POST":
+            return 202
+        return 201 if self.method == "POST" else 200
 
     def content(self) -> dict[str, Any]:
         """What goes in place of ``body`` where that is no JSON, as keywords of a request."""

@@ -15,6 +15,7 @@ from arq.connections import ArqRedis
 from services.renderer.chromium import open_chromium
 from services.renderer.exports import Exporter, new_export_worker
 from services.renderer.fill import template_environment
+from services.renderer.logos import Logos
 from services.renderer.press import Press
 from services.renderer.worker import run_until
 from shared.messages import RenderJob
@@ -43,15 +44,12 @@ async def run() -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     path = os.environ.get("CHROMIUM_PATH", "")
     async with open_chromium(path=path, sandbox=False, pages=1, prints_max=1000) as chromium:
-        press = CountingPress(Press(template_environment(), chromium, _no_logo), Path(os.environ["PRINTS"]))
-        exporter = Exporter(press, open_store(os.environ["OBJECT_STORE_URL"]))
+        store = open_store(os.environ["OBJECT_STORE_URL"])
+        press = Press(template_environment(), chromium, Logos(store).read)
+        exporter = Exporter(CountingPress(press, Path(os.environ["PRINTS"])), store)
         queue = ArqRedis.from_url(os.environ["REDIS_URL"])
         queue.job_serializer, queue.job_deserializer = encode_job, decode_job
         await run_until(new_export_worker(queue, exporter, slots=2), stopping)
-
-
-async def _no_logo(_path: str) -> str:
-    return ""
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from services.api.exports import archive_path, part_path
 from services.api.http import Answer, Headers, decode_json, header, is_known, json_answer
 from services.api.problems import problem_answer
 from services.api.routes.lists import WINDOW_PARAMETERS, list_body, read_window
-from services.api.store import exports
+from services.api.store import export_parts, exports
 from services.api.store.documents import DocumentFilter
 from services.api.store.exports import ExportRow
 from services.api.store.ids import is_id, new_id
@@ -51,7 +51,7 @@ async def create_export(call: Call) -> Answer:
         document_ids = ordered(choices, asked.order, asked.documents or ())
         row = _new_row(call, asked, total=len(document_ids))
         await exports.insert_export(connection, call.account_id, row, document_ids)
-        await exports.insert_parts(connection, call.account_id, row.id, documents_max=PART_DOCUMENTS_MAX)
+        await export_parts.insert_parts(connection, call.account_id, row.id, documents_max=PART_DOCUMENTS_MAX)
     call.afterwards.append(lambda: _woken(call))
     answer = json_answer(export_body(row, []), 202)
     location = (b"location", f"/v1/exports/{row.id}".encode())
@@ -76,7 +76,7 @@ async def list_exports(call: Call) -> Answer:
 async def read_export_state(call: Call) -> Answer:
     async with call.connection() as connection:
         row = await _found(connection, call)
-        faults = await exports.select_faults(connection, call.account_id, row.id) if row.failed else []
+        faults = await export_parts.select_faults(connection, call.account_id, row.id) if row.failed else []
     return json_answer(export_body(row, faults))
 
 
@@ -88,8 +88,8 @@ async def cancel_export(call: Call) -> Answer:
         if row is None:
             row = await _found(connection, call)
             require_unfinished(row.state)
-        faults = await exports.select_faults(connection, call.account_id, row.id)
-        parts = await exports.select_parts(connection, call.account_id, row.id)
+        faults = await export_parts.select_faults(connection, call.account_id, row.id)
+        parts = await export_parts.select_parts(connection, call.account_id, row.id)
     paths = [part_path(call.account_id, row.id, first, count) for first, count in parts]
     paths.append(archive_path(call.account_id, row.id))
     call.afterwards.append(lambda: call.state["exports"].drop(call.account_id, row.id, paths))

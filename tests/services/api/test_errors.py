@@ -17,6 +17,7 @@ from product import Product
 from services.api.auth import new_key
 from services.api.problems import STATUS, problem_answer
 from services.api.store.idempotency import try_lock
+from services.api.store.ids import new_id
 from shared.errors import CODES, Code, Problem
 
 # The contract's table, and the three that every HTTP service has.
@@ -26,9 +27,10 @@ STATUSES: dict[int, set[Code]] = {
     403: {"forbidden"},
     404: {"not_found"},
     405: {"method_not_allowed"},
-    409: {"idempotency_in_progress"},
+    409: {"idempotency_in_progress", "export_not_ready"},
     413: {"payload_too_large"},
     415: {"unsupported_media_type"},
+    416: {"range_not_satisfiable"},
     422: {"validation_error", "document_not_draft", "invalid_transition", "idempotency_mismatch"},
     429: {"rate_limited", "quota_exceeded"},
     500: {"internal_error"},
@@ -130,6 +132,23 @@ def unavailable(scene: Scene) -> httpx2.Response:
         return http.get("/v1/templates")
 
 
+def download(scene: Scene, state: str, **headers: str) -> httpx2.Response:
+    """Of an export in that state."""
+    export_id = new_id("exp")
+    scene.account.sql(
+        """
+        insert into api.exports (
+            account_id, id, state, format, ordered, document_ids, total, size_bytes,
+            created_at, updated_at, served_at, expires_at
+        ) values ($1, $2, $3, 'zip', 'given', '{}', 1, 10, now(), now(), now(), now() + interval '1 day')
+        """,
+        scene.account.id,
+        export_id,
+        state,
+    )
+    return scene.account.http.get(f"/v1/exports/{export_id}/download", headers=headers)
+
+
 def post_client(content: bytes, kind: str) -> Callable[[Scene], httpx2.Response]:
     return lambda scene: scene.account.http.post(
         "/v1/clients", content=content, headers={"content-type": kind}
@@ -144,6 +163,8 @@ REQUESTS: dict[Code, Callable[[Scene], httpx2.Response]] = {
     "not_found": lambda scene: scene.account.http.get("/v1/documents/doc_abc123/pdf"),
     "method_not_allowed": lambda scene: scene.account.http.patch("/v1/documents"),
     "idempotency_in_progress": in_progress,
+    "export_not_ready": lambda scene: download(scene, "cancelled"),
+    "range_not_satisfiable": lambda scene: download(scene, "ready", range="bytes=10-"),
     "payload_too_large": post_client(b" " * 1_048_577, JSON["content-type"]),
     "unsupported_media_type": post_client(b"name=x", "application/x-www-form-urlencoded"),
     "validation_error": lambda scene: scene.account.http.post("/v1/clients", json={}),

@@ -1,10 +1,12 @@
 """Isolation: what belongs to another account looks exactly like what does not exist, on every route and verb."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
 from account import Account
 from doors import WAYS, Way
+from exported import ENDED, reached
 from product import Product
 
 from services.api.store.ids import new_id
@@ -24,13 +26,25 @@ def seen(account: Account, way: Way, object_id: str, client_id: str) -> tuple[in
     return answer.status_code, answer.content.replace(object_id.encode(), b"ID"), headers
 
 
+def owned_by(account: Account, way: Way) -> tuple[str, str]:
+    """The prefix and id of an object that the way leads to, and that changes by nobody else."""
+    if "client" in way.pattern:
+        return "cl", account.client_id
+    document_id = account.document(status="sent")["id"]
+    if "export" not in way.pattern:
+        return "doc", document_id
+    export_id = account.http.post("/v1/exports", json={"documents": [document_id]}).json()["id"]
+    account.http.post(f"/v1/exports/{export_id}/cancel")
+    reached(account, export_id, lambda export: export["state"] in ENDED)
+    return "exp", export_id
+
+
 @pytest.mark.parametrize("way", [way for way in WAYS if way.takes_id], ids=str)
 def test_a_neighbours_object_looks_exactly_like_none(house: Account, neighbour: Account, way: Way) -> None:
-    owned = neighbour.client_id if "client" in way.pattern else neighbour.document(status="sent")["id"]
-    before = neighbour.http.get(
-        way.path(owned).removesuffix("/pay").removesuffix("/cancel").removesuffix("/pdf")
-    )
-    unknown = new_id("cl" if "client" in way.pattern else "doc")
+    prefix, owned = owned_by(neighbour, way)
+    before = neighbour.http.get(re.sub(r"/(pay|cancel|pdf|download)$", "", way.path(owned)))
+    assert before.status_code == 200
+    unknown = new_id(prefix)
     assert seen(house, way, owned, "") == seen(house, way, unknown, "")
     assert seen(house, way, owned, "")[0] == 404
     assert neighbour.http.get(before.request.url).content == before.content
