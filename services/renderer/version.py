@@ -23,6 +23,7 @@ CODE = (
     "picture.py",
     "pdf.py",
     "press.py",
+    "preview.py",
     "printed.py",
     "proof.py",
     "rows.py",
