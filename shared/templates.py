@@ -19,4 +19,4 @@ TEMPLATES = (
     Template("minimal", "Minimal", "Ultra-clean with lots of whitespace"),
 )
 # Changed with every change of a template, a font or the code that fills them: `make template-version` prints it.
-TEMPLATES_VERSION = "98b6809704398ac6"
+TEMPLATES_VERSION = "b856cd86d3ff75d0"
