@@ -12,10 +12,10 @@ from services.renderer.rows import rows_of, take
 
 # What stands on a sheet in lines of text, about: all but the address, a row without its description, what is above
 # and between notes, and how to pay.
-SHEET_LINES = 35
-ROW_LINES = 2
-NOTES_LINES = 4
-PAYMENT_LINES = 8
+SHEET_LINES = 45
+ROW_LINES = 1.75
+NOTES_LINES = 3
+PAYMENT_LINES = 2
 CHARACTERS_A_LINE = 65
 # Totals and how to pay stay together unless they take more of a sheet.
 CLOSE_SHARE_MAX = 0.6
