@@ -9,6 +9,8 @@ import base64
 import contextlib
 import os
 import signal
+import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -17,13 +19,19 @@ import structlog
 from playwright.async_api import Browser, CDPSession, Error, Playwright, async_playwright
 
 from services.renderer.fonts import fontconfig_environment
+from services.renderer.processes import lower_priority, memory_bytes
 
 LAUNCH_TIMEOUT_S = 6.0
 LOAD_TIMEOUT_S = 4.0
 # Two and a half times what 5,000 lines take on two cores, and some more for machines that are busy.
 PRINT_TIMEOUT_S = 14.0
 CLOSE_TIMEOUT_S = 3.0
+ANSWER_TIMEOUT_S = 2.0
 ATTEMPTS_MAX = 2
+# Between two looks at a browser's memory; a look takes two milliseconds.
+PRINTS_UNWEIGHED_MAX = 20
+# What takes so long may hold as much in one go.
+HELD_UNWEIGHED_S_MAX = 1.0
 
 # What is not already switched off by Playwright. No name resolves, and all traffic, also to this machine itself,
 # goes to a proxy that is not there.
@@ -58,15 +66,18 @@ class PrintError(Exception):
     """The browser broke or hung on this document, also a fresh one."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Page:
-    """A browser process with its only page; ``prints`` counts towards its replacement."""
+    """A browser process with its only page; ``prints`` and ``memory_bytes`` count towards its replacement."""
 
     browser: Browser
     session: CDPSession
     frame_id: str
+    control: CDPSession
     process_id: int
     prints: int = 0
+    weighed_at: int = 0
+    memory_bytes: int = 0
 
     async def print(self, html: str) -> bytes:
         self.prints += 1
@@ -75,6 +86,25 @@ class Page:
         async with asyncio.timeout(PRINT_TIMEOUT_S):
             printed = await self.session.send("Page.printToPDF", PRINT_OPTIONS)
         return base64.b64decode(printed["data"])
+
+    async def processes(self) -> list[int]:
+        """The ids of the browser's processes; raises Error or TimeoutError when it does not answer."""
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            told = await self.control.send("SystemInfo.getProcessInfo")
+        return [entry["id"] for entry in told["processInfo"]]
+
+    async def weigh(self) -> None:
+        """Look how much memory the browser holds; raises Error or TimeoutError when it does not answer."""
+        self.weighed_at = self.prints
+        self.memory_bytes = memory_bytes(await self.processes())
+
+    async def answers(self) -> bool:
+        """Whether the browser is alive enough to tell its version."""
+        with contextlib.suppress(Error, TimeoutError):
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                await self.control.send("Browser.getVersion")
+                return True
+        return False
 
     async def close(self) -> None:
         """Close it, and end it by force when it does not."""
@@ -135,12 +165,38 @@ class Launcher:
 
 
 @dataclass(slots=True)
+class Wear:
+    """When a browser has done its part, and whether it lets others go first."""
+
+    prints_max: int = 1000
+    memory_bytes_max: int = 1024**3
+    niceness: int = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a worker's browsers have done; ``held`` is told the seconds of each use of a page."""
+
+    busy_s: float = 0.0
+    last_use_s: float = 0.0
+    replaced: Counter[str] = field(default_factory=Counter[str])
+    held: Callable[[float], None] = lambda _: None
+
+    def count(self, held_s: float) -> None:
+        self.busy_s += held_s
+        self.last_use_s = time.monotonic()
+        self.held(held_s)
+
+
+@dataclass(slots=True)
 class Chromium:
     """As many slots as PDFs may be printed at the same time; a slot's page is launched when it is needed."""
 
     launcher: Launcher
-    prints_max: int
+    wear: Wear
     slots: asyncio.Queue[Page | None]
+    pages: set[Page] = field(default_factory=set[Page])
+    tally: Tally = field(default_factory=Tally)
 
     async def print(self, html: str) -> bytes:
         """The document as PDF; raises PrintError."""
@@ -163,35 +219,81 @@ class Chromium:
         pages = self.slots.qsize()
         await asyncio.gather(*(self.print("<!doctype html><p>warm") for _ in range(pages)))
 
+    async def answers(self) -> bool:
+        """Whether all browsers that are up answer."""
+        return all(await asyncio.gather(*(page.answers() for page in self.pages)))
+
+    @property
+    def memory_bytes(self) -> int:
+        """What all browsers held when they were last looked at."""
+        return sum(page.memory_bytes for page in self.pages)
+
     async def _use_once(self, work: Callable[[Page], Awaitable[T]]) -> T:
         page = await self.slots.get()
         try:
             page = await self._fresh(page)
-            return await work(page)
+            began_s = time.monotonic()
+            try:
+                return await work(page)
+            finally:
+                self._count(page, time.monotonic() - began_s)
         except BaseException:
             # Cancelled or failed half-way: what the page holds is unknown, so nobody may print on it again.
             if page is not None:
                 page.kill()
+                self._forget(page, "broken")
             page = None
             raise
         finally:
             self.slots.put_nowait(page)
 
+    def _count(self, page: Page, held_s: float) -> None:
+        self.tally.count(held_s)
+        if held_s > HELD_UNWEIGHED_S_MAX:
+            page.weighed_at = page.prints - PRINTS_UNWEIGHED_MAX
+
     async def _fresh(self, page: Page | None) -> Page:
-        if page is not None and page.prints < self.prints_max and page.browser.is_connected():
-            return page
         if page is not None:
+            reason = await self._worn(page)
+            if not reason:
+                return page
+            self._forget(page, reason)
             await page.close()
-        return await self.launcher.launch()
+        page = await self.launcher.launch()
+        self.pages.add(page)
+        if self.wear.niceness:
+            lower_priority(await page.processes(), self.wear.niceness)
+        return page
+
+    async def _worn(self, page: Page) -> str:
+        """Why the page must go, if it must."""
+        if not page.browser.is_connected():
+            return "broken"
+        if page.prints >= self.wear.prints_max:
+            return "prints"
+        if page.prints - page.weighed_at >= PRINTS_UNWEIGHED_MAX:
+            try:
+                await page.weigh()
+            except (Error, TimeoutError):
+                return "broken"
+        return "memory" if page.memory_bytes > self.wear.memory_bytes_max else ""
+
+    def _forget(self, page: Page, reason: str) -> None:
+        if page in self.pages:
+            self.pages.remove(page)
+            self.tally.replaced[reason] += 1
 
 
 @contextlib.asynccontextmanager
-async def open_chromium(*, path: str, sandbox: bool, pages: int, prints_max: int) -> AsyncGenerator[Chromium]:
+async def open_chromium(
+    *, path: str, sandbox: bool, pages: int, prints_max: int, memory_mb_max: int = 1024, niceness: int = 0
+) -> AsyncGenerator[Chromium]:
     """Browsers that are launched at need, all of them gone at the end."""
     slots: asyncio.Queue[Page | None] = asyncio.Queue()
     for _ in range(pages):
         slots.put_nowait(None)
-    chromium = Chromium(Launcher(path, sandbox), prints_max, slots)
+    wear = Wear(prints_max, memory_mb_max * 1024 * 1024, niceness)
+    chromium = Chromium(Launcher(path, sandbox), wear, slots)
     try:
         yield chromium
     finally:
@@ -222,9 +324,10 @@ async def _open_page(browser: Browser) -> Page:
     tab = await context.new_page()
     session = await context.new_cdp_session(tab)
     tree = await session.send("Page.getFrameTree")
-    processes = await (await browser.new_browser_cdp_session()).send("SystemInfo.getProcessInfo")
+    control = await browser.new_browser_cdp_session()
+    processes = await control.send("SystemInfo.getProcessInfo")
     process_id = next(entry["id"] for entry in processes["processInfo"] if entry["type"] == "browser")
-    page = Page(browser, session, tree["frameTree"]["frame"]["id"], process_id)
+    page = Page(browser, session, tree["frameTree"]["frame"]["id"], control, process_id)
     # A crashed tab leaves what was asked of it unanswered; without its browser it fails at once.
     tab.on("crash", lambda _: page.kill())
     return page

@@ -5,6 +5,7 @@ functions.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -24,7 +25,10 @@ log = structlog.get_logger()
 
 
 class QueueWorker(Worker):
-    """Serves one queue with ``slots`` jobs at a time; it ends when Redis is lost."""
+    """Serves one queue with ``slots`` jobs at a time; it ends when Redis is lost.
+
+    ``taken`` hears of each job that is begun, ``ended`` of the seconds that one has taken.
+    """
 
     def __init__(
         self,
@@ -35,7 +39,9 @@ class QueueWorker(Worker):
         slots: int,
         timeout_s: int,
         context: dict[str, Any],
-        taken: Callable[[Taken], None],
+        taken: Callable[[Taken], None] = lambda _: None,
+        ended: Callable[[float], None] = lambda _: None,
+        locked_s: float | None = None,
     ) -> None:
         super().__init__(
             functions=functions,
@@ -49,8 +55,11 @@ class QueueWorker(Worker):
             keep_result=0,
             poll_delay=0,
         )
+        if locked_s is not None:
+            self.in_progress_timeout_s = locked_s
         self._queue = queue
         self._taken = taken
+        self._told_ended = ended
         self._stir = asyncio.Event()
         self._ear: asyncio.Task[bool] | None = None
         self._broken: BaseException | None = None
@@ -85,6 +94,7 @@ class QueueWorker(Worker):
     async def _run(self, taken: Taken) -> None:
         """Do the job, and in one breath end it and take the next."""
         ctx = {**self.ctx, "job_id": taken.job_id, "job_try": taken.tries}
+        began_s = time.monotonic()
         try:
             await self._call(taken.job, ctx)
         except asyncio.CancelledError:
@@ -96,6 +106,7 @@ class QueueWorker(Worker):
         except Exception:
             log.exception("job broke", queue=self.queue_name, job=taken.job_id)
         self.jobs_complete += 1
+        self._told_ended(time.monotonic() - began_s)
         ended = Ended(taken.job_id, *ctx.get(OUTCOME, ()))
         wanted = 1 if self.allow_pick_jobs else 0
         turn = self._queue.turn(wanted, locked_s=self.in_progress_timeout_s, ended=ended)

@@ -27,6 +27,8 @@ UNSTORABLE = "The PDF could not be stored"
 TOO_SLOW = "The document took too long to print"
 GIVEN_UP = "The document ended the renderer each time it was tried"
 
+Make = Callable[[bytes], Awaitable[bytes]]
+
 log = structlog.get_logger()
 
 
@@ -73,6 +75,17 @@ REASONS: dict[type[Exception], str] = {
     LookupError: UNFILLABLE,
     StoreError: UNSTORABLE,
     OSError: UNSTORABLE,
+}
+
+
+# As metrics name them.
+REASON_NAMES = {
+    MALFORMED: "malformed",
+    UNFILLABLE: "unfillable",
+    UNPRINTABLE: "unprintable",
+    UNSTORABLE: "unstorable",
+    TOO_SLOW: "too_slow",
+    GIVEN_UP: "given_up",
 }
 
 

@@ -1,6 +1,6 @@
-"""The composition root: an arq worker that renders jobs from the queue and tells who waits when each is done.
+"""The composition root: a worker for single documents and one for exports, each with browsers of its own.
 
-It outlives its Redis: what breaks there costs a pause, never the process.
+They outlive their Redis: what breaks there costs a pause, never the process.
 """
 
 import asyncio
@@ -9,35 +9,51 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import structlog
+import uvloop
 from arq.connections import ArqRedis
-from arq.worker import Worker, func
+from arq.worker import Function, Worker, func
+from obstore.store import ObjectStore
 from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from services.renderer.chromium import PrintError, open_chromium
+from services.renderer.chromium import Chromium, PrintError, open_chromium
+from services.renderer.exports import LOCKED_S, PART_TIMEOUT_S, Exporter
+from services.renderer.exports import functions as export_functions
 from services.renderer.fill import template_environment
+from services.renderer.health import Wellness, create_app, serving
 from services.renderer.logos import Logos
+from services.renderer.metrics import Metrics, since_s
+from services.renderer.presence import Presence
 from services.renderer.press import Press
-from services.renderer.preview import preview
 from services.renderer.queue import OUTCOME, QueueWorker
-from services.renderer.render import MALFORMED, Maker, Renderer, document
+from services.renderer.render import MALFORMED, REASON_NAMES, Renderer
 from services.renderer.settings import Settings, load_settings
 from shared.log import configure_logging
-from shared.messages import PREVIEW_FUNCTION, RENDER_DONE_CHANNEL, RENDER_FUNCTION, RENDER_QUEUE, RenderDone
+from shared.messages import (
+    EXPORT_QUEUE,
+    PREVIEW_FUNCTION,
+    RENDER_DONE_CHANNEL,
+    RENDER_FUNCTION,
+    RENDER_QUEUE,
+    RenderDone,
+)
 from shared.objects import open_store
 from shared.queue import RENDER_TIMEOUT_S, Queue, encode_job
 from shared.settings import SettingsError
 
 # Beyond what prints, so that the next document is already here when a browser becomes free.
 JOBS_AHEAD = 1
+# Of the browsers that print exports, so that single documents go first.
+EXPORT_NICENESS = 10
 BROKEN = "The document met a defect of the renderer"
 NO_BROWSER = (
     "No headless browser starts: set CHROMIUM_PATH to chromium-headless-shell; the log above says why"
@@ -49,12 +65,27 @@ REDIS_PAUSE_S_MAX = 5.0
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """One queue with the browsers that serve it; ``context`` is what its functions are given."""
+
+    queue: str
+    functions: Sequence[Function]
+    context: dict[str, Any]
+    chromium: Chromium
+    pages: int
+    timeout_s: int = RENDER_TIMEOUT_S
+    locked_s: float | None = None
+    metrics: Metrics
+    presence: Presence
+
+
 def main() -> None:
     try:
         settings = load_settings()
         configure_logging("renderer", settings.log_level)
         logging.getLogger("arq").setLevel(logging.WARNING)  # It would log each job's bytes.
-        asyncio.run(run(settings))
+        uvloop.run(run(settings))
     except SettingsError as error:
         sys.exit(str(error))
     except PrintError:
@@ -66,40 +97,118 @@ async def run(settings: Settings) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    metrics = Metrics()
+    async with contextlib.AsyncExitStack() as stack:
+        store = open_store(settings.object_store_url)
+        lanes: list[Lane] = []
+        if settings.renderer_pages:
+            chromium = await stack.enter_async_context(browsers(settings, settings.renderer_pages))
+            lanes.append(render_lane(chromium, settings.renderer_pages, store, metrics))
+        if settings.renderer_export_pages:
+            niced = browsers(settings, settings.renderer_export_pages, niceness=EXPORT_NICENESS)
+            chromium = await stack.enter_async_context(niced)
+            lanes.append(export_lane(chromium, settings.renderer_export_pages, store, metrics))
+        app = create_app({lane.queue: Wellness(lane.chromium, lane.presence) for lane in lanes}, metrics)
+        await stack.enter_async_context(serving(app, settings.renderer_host, settings.renderer_port))
+        await asyncio.gather(*(serve(settings.queue_url, lane, stopping) for lane in lanes))
+
+
+@contextlib.asynccontextmanager
+async def browsers(settings: Settings, pages: int, *, niceness: int = 0) -> AsyncGenerator[Chromium]:
+    """Browsers that are up; raises PrintError when none starts."""
     async with open_chromium(
         path=settings.chromium_path,
         sandbox=_sandbox(settings),
-        pages=settings.renderer_pages,
+        pages=pages,
         prints_max=settings.renderer_prints_max,
+        memory_mb_max=settings.renderer_memory_mb_max,
+        niceness=niceness,
     ) as chromium:
         await chromium.warm()
-        store = open_store(settings.object_store_url)
-        renderer = Renderer(Press(template_environment(), chromium, Logos(store).read), store)
-        await serve(settings, renderer, stopping)
+        yield chromium
 
 
-async def serve(settings: Settings, renderer: Renderer, stopping: asyncio.Event) -> None:
+def render_lane(chromium: Chromium, pages: int, store: ObjectStore, metrics: Metrics) -> Lane:
+    renderer = Renderer(Press(template_environment(), chromium, Logos(store).read), store)
+    lane = Lane(
+        queue=RENDER_QUEUE,
+        functions=(func(render, name=RENDER_FUNCTION), func(preview, name=PREVIEW_FUNCTION)),
+        context={"renderer": renderer, "metrics": metrics},
+        chromium=chromium,
+        pages=pages,
+        metrics=metrics,
+        presence=Presence(chromium, pages),
+    )
+    _watch(lane)
+    return lane
+
+
+def export_lane(chromium: Chromium, pages: int, store: ObjectStore, metrics: Metrics) -> Lane:
+    exporter = Exporter(Press(template_environment(), chromium, Logos(store).read), store)
+    lane = Lane(
+        queue=EXPORT_QUEUE,
+        functions=export_functions(),
+        context={"exporter": exporter},
+        chromium=chromium,
+        pages=pages,
+        timeout_s=PART_TIMEOUT_S,
+        locked_s=LOCKED_S,
+        metrics=metrics,
+        presence=Presence(chromium, pages),
+    )
+    _watch(lane)
+    return lane
+
+
+def _watch(lane: Lane) -> None:
+    """Have the lane's metrics read from where they are counted."""
+    presence, tally = lane.presence, lane.chromium.tally
+    tally.held = lane.metrics.print_s.labels(lane.queue).observe
+    lane.metrics.replaced[lane.queue] = lambda: tally.replaced
+    lane.metrics.readings[lane.queue] = lambda: {
+        "invouno_render_queue_up": float(presence.is_heard),
+        "invouno_render_queue_jobs": presence.depth.jobs,
+        "invouno_render_queue_oldest_seconds": presence.depth.oldest_s,
+        "invouno_renderer_pages": lane.pages,
+        "invouno_renderer_memory_bytes": lane.chromium.memory_bytes,
+        "invouno_renderer_idle_seconds": since_s(tally.last_use_s),
+    }
+
+
+async def serve(url: str, lane: Lane, stopping: asyncio.Event) -> None:
     """One arq worker after another, since an arq worker ends when its Redis does."""
     pause_s = REDIS_PAUSE_S_MIN
     while not stopping.is_set():
-        redis = _open_redis(settings.queue_url)
-        worker = new_worker(redis, renderer, pages=settings.renderer_pages)
+        redis = _open_redis(url)
+        queue = Queue(redis, lane.queue)
+        worker = new_worker(redis, queue, lane)
+        telling = asyncio.create_task(lane.presence.keep_telling(queue))
         await run_until(worker, stopping)
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
         await redis.aclose(close_connection_pool=True)
         pause_s = REDIS_PAUSE_S_MIN if worker.jobs_complete else min(pause_s * 2, REDIS_PAUSE_S_MAX)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), pause_s)
 
 
-def new_worker(redis: ArqRedis, renderer: Renderer, *, pages: int) -> Worker:
+def new_worker(redis: ArqRedis, queue: Queue, lane: Lane) -> Worker:
+    waited, took = lane.metrics.wait_s.labels(lane.queue), lane.metrics.job_s.labels(lane.queue)
+
+    def ended(seconds: float) -> None:
+        lane.presence.documents += 1
+        took.observe(seconds)
+
     return QueueWorker(
         redis,
-        Queue(redis, RENDER_QUEUE),
-        [func(render, name=RENDER_FUNCTION), func(render_preview, name=PREVIEW_FUNCTION)],
-        slots=pages + JOBS_AHEAD,
-        timeout_s=RENDER_TIMEOUT_S,
-        context={"renderer": renderer},
-        taken=lambda _taken: None,
+        queue,
+        lane.functions,
+        slots=lane.pages + JOBS_AHEAD,
+        timeout_s=lane.timeout_s,
+        locked_s=lane.locked_s,
+        context=lane.context,
+        taken=lambda taken: waited.observe(taken.waited_s),
+        ended=ended,
     )
 
 
@@ -116,27 +225,28 @@ async def run_until(worker: Worker, stopping: asyncio.Event) -> None:
         await asyncio.wait(worker.tasks.values(), timeout=RENDER_TIMEOUT_S)
     if not serving.cancelled() and (error := serving.exception()):
         log.warning("queue lost", exc_info=error)
-    with contextlib.suppress(RedisError, OSError):
-        await worker.close()
+    await worker.close()
 
 
 async def render(ctx: dict[str, Any], path: str = "", payload: bytes = b"") -> None:
-    """A function that arq calls; the job's id is the render key, and its outcome is told to who waits."""
-    await _make(ctx, document, path, payload)
+    """The function that arq calls; the job's id is the render key, and its outcome is told to who waits."""
+    await _report(ctx, ctx["renderer"].render, path, payload)
 
 
-async def render_preview(ctx: dict[str, Any], path: str = "", payload: bytes = b"") -> None:
-    await _make(ctx, preview, path, payload)
+async def preview(ctx: dict[str, Any], path: str = "", payload: bytes = b"") -> None:
+    await _report(ctx, ctx["renderer"].preview, path, payload)
 
 
-async def _make(ctx: dict[str, Any], make: Maker, path: str, payload: bytes) -> None:
-    renderer: Renderer = ctx["renderer"]
-    tries = ctx["job_try"]
+async def _report(
+    ctx: dict[str, Any], perform: Callable[..., Awaitable[str]], path: str, payload: bytes
+) -> None:
     try:
-        error = await renderer.render(path, payload, job_try=tries, make=make) if path else MALFORMED
+        error = await perform(path, payload, job_try=ctx["job_try"]) if path else MALFORMED
     except Exception:
         log.exception("render broke", path=path)
         error = BROKEN
+    if error:
+        ctx["metrics"].fail(RENDER_QUEUE, REASON_NAMES.get(error, "broken"))
     done = RenderDone(key=ctx["job_id"], error=error)
     ctx[OUTCOME] = (RENDER_DONE_CHANNEL, msgspec.msgpack.encode(done))
 

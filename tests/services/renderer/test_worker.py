@@ -9,21 +9,21 @@ import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 import psutil
 import pytest
 from arq.connections import ArqRedis
-from jinja2 import Environment
+from obstore.store import ObjectStore
 from redis.asyncio.client import PubSub
 
+from services.renderer import queue
 from services.renderer.chromium import Chromium
-from services.renderer.logos import Logos
-from services.renderer.press import Press
-from services.renderer.render import GIVEN_UP, MALFORMED, UNFILLABLE, Renderer
-from services.renderer.settings import Settings
-from services.renderer.worker import serve
+from services.renderer.metrics import Metrics
+from services.renderer.render import GIVEN_UP, MALFORMED, UNFILLABLE
+from services.renderer.worker import Lane, render_lane, serve
 from shared.messages import RENDER_DONE_CHANNEL, RENDER_FUNCTION, RENDER_QUEUE, RenderDone, RenderJob
 from shared.objects import open_store, read
 from shared.queue import Queue, open_queue
@@ -80,16 +80,19 @@ async def gateway(redis_url: str) -> AsyncIterator[Gateway]:
 
 
 @pytest.fixture
-def renderer(templates: Environment, chromium: Chromium, object_url: str) -> Renderer:
-    store = open_store(object_url)
-    return Renderer(Press(templates, chromium, Logos(store).read), store)
+def store(object_url: str) -> ObjectStore:
+    return open_store(object_url)
+
+
+@pytest.fixture
+def lane(chromium: Chromium, store: ObjectStore) -> Lane:
+    return render_lane(chromium, 2, store, Metrics())
 
 
 @contextlib.asynccontextmanager
-async def working(renderer: Renderer, redis_url: str) -> AsyncGenerator[None]:
+async def working(lane: Lane, redis_url: str) -> AsyncGenerator[None]:
     stopping = asyncio.Event()
-    settings = Settings(object_store_url="file:///unused", redis_url=redis_url)
-    task = asyncio.create_task(serve(settings, renderer, stopping))
+    task = asyncio.create_task(serve(redis_url, lane, stopping))
     try:
         yield
     finally:
@@ -98,22 +101,22 @@ async def working(renderer: Renderer, redis_url: str) -> AsyncGenerator[None]:
 
 
 async def test_a_job_becomes_a_pdf_and_a_push(
-    gateway: Gateway, renderer: Renderer, redis_url: str, job: RenderJob
+    gateway: Gateway, lane: Lane, redis_url: str, job: RenderJob, store: ObjectStore
 ) -> None:
-    async with working(renderer, redis_url):
+    async with working(lane, redis_url):
         key = await gateway.ask(payload_of(job))
         assert await gateway.answer(key) == RenderDone(key=key)
-    found = await read(renderer.store, path_of(key))
+    found = await read(store, path_of(key))
     assert found
     assert b"".join([chunk async for chunk in found[1]]).startswith(b"%PDF-")
     assert await gateway.left() == []
 
 
 async def test_the_job_is_gone_when_its_push_comes(
-    gateway: Gateway, renderer: Renderer, redis_url: str, job: RenderJob
+    gateway: Gateway, lane: Lane, redis_url: str, job: RenderJob
 ) -> None:
     """So that whoever asks again after the push makes a new job, and never waits for a push that has been."""
-    async with working(renderer, redis_url):
+    async with working(lane, redis_url):
         for number in range(20):
             key = await gateway.ask(payload_of(job, number))
             await gateway.answer(key)
@@ -121,10 +124,10 @@ async def test_the_job_is_gone_when_its_push_comes(
 
 
 async def test_a_job_that_fails_for_good_is_reported_at_once(
-    gateway: Gateway, renderer: Renderer, redis_url: str, job: RenderJob
+    gateway: Gateway, lane: Lane, redis_url: str, job: RenderJob
 ) -> None:
     gothic = msgspec.msgpack.encode(msgspec.structs.replace(job, template="gothic"))
-    async with working(renderer, redis_url):
+    async with working(lane, redis_url):
         for payload, error in ((b"garbage", MALFORMED), (b"", MALFORMED), (gothic, UNFILLABLE)):
             key = await gateway.ask(payload)
             assert await gateway.answer(key) == RenderDone(key=key, error=error)
@@ -132,44 +135,44 @@ async def test_a_job_that_fails_for_good_is_reported_at_once(
 
 
 async def test_what_is_no_job_at_all_is_reported_too(
-    gateway: Gateway, renderer: Renderer, redis_url: str, job: RenderJob
+    gateway: Gateway, lane: Lane, redis_url: str, job: RenderJob
 ) -> None:
     key = await gateway.ask(payload_of(job))
     await gateway.queue.set(f"arq:job:{key}", b"\x80\x04pickled")
-    async with working(renderer, redis_url):
+    async with working(lane, redis_url):
         assert await gateway.answer(key) == RenderDone(key=key, error=MALFORMED)
 
 
 async def test_a_job_that_ended_two_workers_is_reported_and_not_tried(
-    gateway: Gateway, renderer: Renderer, redis_url: str, job: RenderJob
+    gateway: Gateway, lane: Lane, redis_url: str, job: RenderJob
 ) -> None:
     key = await gateway.ask(payload_of(job))
     await gateway.queue.set(f"arq:retry:{key}", 2)
-    async with working(renderer, redis_url):
+    async with working(lane, redis_url):
         assert await gateway.answer(key) == RenderDone(key=key, error=GIVEN_UP)
 
 
 async def test_a_job_that_a_killed_worker_held_is_taken_up_again(
-    gateway: Gateway, renderer: Renderer, redis_url: str, job: RenderJob
+    gateway: Gateway, lane: Lane, redis_url: str, job: RenderJob
 ) -> None:
     key = await gateway.ask(payload_of(job))
     await gateway.queue.set(f"arq:retry:{key}", 1)
     await gateway.queue.set(f"arq:in-progress:{key}", b"1", px=500)
-    async with working(renderer, redis_url):
+    async with working(lane, redis_url):
         assert await gateway.answer(key) == RenderDone(key=key)
 
 
 async def test_stopping_finishes_what_is_under_way(
-    gateway: Gateway, renderer: Renderer, redis_url: str, job: RenderJob
+    gateway: Gateway, lane: Lane, redis_url: str, job: RenderJob, store: ObjectStore
 ) -> None:
     keys = {await gateway.ask(payload_of(job, number)) for number in range(12)}
-    async with working(renderer, redis_url):
+    async with working(lane, redis_url):
         await gateway.answer(next(iter(keys)))
     waiting = {key.decode() for key in await gateway.queue.zrange(RENDER_QUEUE, 0, -1)}
     held = [key for key in await gateway.left() if key.startswith(b"arq:in-progress:")]
     assert held == []
     for key in keys - waiting:
-        assert await read(renderer.store, path_of(key))
+        assert await read(store, path_of(key))
 
 
 @dataclass
@@ -213,12 +216,12 @@ class Wire:
 
 @pytest.mark.parametrize("outage_s", [0.3, 6.0])
 async def test_the_worker_outlives_its_redis(
-    outage_s: float, gateway: Gateway, renderer: Renderer, redis_url: str, job: RenderJob
+    outage_s: float, gateway: Gateway, lane: Lane, redis_url: str, job: RenderJob
 ) -> None:
     """A moment without Redis is waited out on the connection, a longer one by a new arq worker."""
     wire = Wire(redis_url)
     await wire.mend()
-    async with working(renderer, wire.url):
+    async with working(lane, wire.url):
         await gateway.answer(await gateway.ask(payload_of(job, 1)))
         await wire.cut()
         await asyncio.sleep(outage_s)
@@ -229,17 +232,63 @@ async def test_the_worker_outlives_its_redis(
 
 
 async def test_it_waits_for_a_redis_that_is_not_there_yet(
-    gateway: Gateway, renderer: Renderer, redis_url: str, job: RenderJob
+    gateway: Gateway, lane: Lane, redis_url: str, job: RenderJob
 ) -> None:
     wire = Wire(redis_url)
     await wire.mend()
     await wire.cut()
-    async with working(renderer, wire.url):
+    async with working(lane, wire.url):
         await asyncio.sleep(0.5)
         await wire.mend()
         key = await gateway.ask(payload_of(job))
         assert await gateway.answer(key) == RenderDone(key=key)
     await wire.cut()
+
+
+async def test_an_idle_worker_is_woken_and_does_not_look(
+    gateway: Gateway, lane: Lane, redis_url: str, job: RenderJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "LOOK_AGAIN_S", 3600)
+    async with working(lane, redis_url):
+        for number in range(5):
+            key = await gateway.ask(payload_of(job, number))
+            assert await gateway.answer(key) == RenderDone(key=key)
+        await gateway.ask(b"the last one, for the ear to end")
+
+
+async def test_a_job_whose_wake_was_lost_is_found_by_looking(
+    gateway: Gateway, lane: Lane, redis_url: str, job: RenderJob
+) -> None:
+    async with working(lane, redis_url):
+        await gateway.answer(await gateway.ask(payload_of(job, 1)))
+        payload = payload_of(job, 2)
+        key = hashlib.sha256(payload).hexdigest()
+        await gateway.queue.enqueue_job(RENDER_FUNCTION, path_of(key), payload, _job_id=key)
+        assert await gateway.answer(key) == RenderDone(key=key)
+
+
+async def test_a_worker_tells_that_it_lives_and_takes_it_back(
+    gateway: Gateway, lane: Lane, redis_url: str, job: RenderJob
+) -> None:
+    async with working(lane, redis_url):
+        await gateway.answer(await gateway.ask(payload_of(job)))
+        told: Any = await gateway.queue.execute_command("HVALS", f"{RENDER_QUEUE}:workers")
+        assert [value.split()[1] for value in told] == [b"2"]
+    assert not await gateway.queue.exists(f"{RENDER_QUEUE}:workers")
+
+
+async def test_what_a_lane_has_done_is_in_its_metrics(
+    gateway: Gateway, lane: Lane, redis_url: str, job: RenderJob
+) -> None:
+    async with working(lane, redis_url):
+        await gateway.answer(await gateway.ask(payload_of(job)))
+        await gateway.answer(await gateway.ask(b"garbage"))
+    told = lane.metrics.exposition().decode().splitlines()
+    label = f'queue="{RENDER_QUEUE}"'
+    assert f"invouno_render_wait_seconds_count{{{label}}} 2.0" in told
+    assert f"invouno_render_job_seconds_count{{{label}}} 2.0" in told
+    assert f'invouno_render_failures_total{{{label},reason="malformed"}} 1.0' in told
+    assert f"invouno_renderer_pages{{{label}}} 2.0" in told
 
 
 @pytest.fixture
