@@ -7,10 +7,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
+from services.renderer.merge import Merger
+from services.renderer.metadata import Description
 from shared.messages import ExportedDocument
 
 MANIFEST = "manifest.csv"
 COLUMNS = ("file", "document_id", "number", "error")
+FIRST = datetime(1980, 1, 1, tzinfo=UTC)  # a zip tells of nothing older
 _UNIX = 3
 _PLAIN_FILE = 0o100644
 
@@ -30,7 +33,7 @@ class Zip:
         self._window = Window()
         self._zip = zipfile.ZipFile(self._window, "w")
         self._rows: list[tuple[str, str, str, str]] = []
-        self._last = datetime(1980, 1, 1, tzinfo=UTC)
+        self._last = FIRST
 
     def add(self, document: ExportedDocument) -> bytes:
         name = f"{document.number or document.document_id}.pdf" if document.pdf else ""
@@ -51,7 +54,30 @@ class Zip:
         return self._window.take()
 
 
-ARCHIVES: dict[str, Callable[[], Archive]] = {"zip": Zip}
+class Pdf:
+    """One PDF; a document that could not be printed is left out."""
+
+    def __init__(self) -> None:
+        self._merger = Merger()
+        self._count = 0
+        self._last = FIRST
+
+    def add(self, document: ExportedDocument) -> bytes:
+        if not document.pdf:
+            return b""
+        self._count += 1
+        self._last = max(self._last, document.updated_at or FIRST)
+        return self._merger.add(document.pdf)
+
+    def end(self) -> bytes:
+        documents = "1 document" if self._count == 1 else f"{self._count:,} documents"
+        described = Description(
+            language="en", title=documents, author="", subject="Export", updated_at=self._last
+        )
+        return self._merger.end(described)
+
+
+ARCHIVES: dict[str, Callable[[], Archive]] = {"zip": Zip, "pdf": Pdf}
 
 
 class Window(io.BytesIO):

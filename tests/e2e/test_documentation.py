@@ -1,6 +1,7 @@
 """Every request of the API's page, sent as it stands; only the host, the key and the ids are changed."""
 
 from pathlib import Path
+from threading import Event
 
 import httpx2
 import pytest
@@ -14,7 +15,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 REQUESTS = documented_requests(PAGE.read_text())
 HOST = "https://invouno.com"
 KEYS = ("pk_live_your_api_key_here", "YOUR_API_KEY")
-BEGINNINGS = {".pdf": b"%PDF-", ".png": b"\x89PNG"}
+BEGINNINGS = {".pdf": b"%PDF-", ".zip": b"PK", ".png": b"\x89PNG"}
+LOOKS_MAX = 600
 NAMES = [f"{request.method} {request.url.removeprefix(HOST)}" for request in REQUESTS]
 
 
@@ -37,6 +39,9 @@ def test_the_page_shows_every_documented_route() -> None:
         ("GET", "/v1/usage"),
         ("GET", "/v1/templates"),
         ("GET", "/v1/templates/clean/preview"),
+        ("POST", "/v1/exports"),
+        ("GET", "/v1/exports/exp_abc123"),
+        ("GET", "/v1/exports/exp_abc123/download"),
         ("GET", "/v1/account"),
         ("PUT", "/v1/account"),
         ("PUT", "/v1/account/logo"),
@@ -54,8 +59,11 @@ def test_a_documented_request_works_as_it_stands(
 ) -> None:
     with product.caller(key=key) as caller:
         ids = _made(caller)
+        if "exp_abc123" in request_.url:
+            ids["exp_abc123"] = _exported(caller, ids["doc_abc123"])
     answer = _send(product, key, ids, request_)
-    assert answer.status_code == (201 if request_.method == "POST" else 200), answer.text
+    accepted = 202 if request_.url.endswith("/exports") else 201
+    assert answer.status_code == (accepted if request_.method == "POST" else 200), answer.text
     if request_.output is not None:
         saved = tmp_path / request_.output
         saved.write_bytes(answer.content)
@@ -67,6 +75,17 @@ def _made(caller: httpx2.Client) -> dict[str, str]:
     draft = {"type": "invoice", "client_id": client, "items": [{"title": "Work", "quantity": 1, "rate": 100}]}
     document = caller.post("/v1/documents", json=draft).json()["id"]
     return {"cl_abc123": client, "doc_abc123": document}
+
+
+def _exported(caller: httpx2.Client, document: str) -> str:
+    """An export that is ready."""
+    export = caller.post("/v1/exports", json={"documents": [document]}).json()
+    pause = Event()
+    for _ in range(LOOKS_MAX):
+        if caller.get(f"/v1/exports/{export['id']}").json()["state"] == "ready":
+            return export["id"]
+        pause.wait(0.05)
+    raise AssertionError(export)
 
 
 def _send(product: Product, key: str, ids: dict[str, str], request: Request) -> httpx2.Response:
