@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pictures
 import pytest
 from jinja2 import ChoiceLoader, DictLoader
+from PIL import ImageColor
 
 from services.renderer.chromium import Chromium
 from services.renderer.fill import FOLDER, template_environment
@@ -13,6 +15,8 @@ from services.renderer.press import Press
 from shared.locales import PAGE_SIZES
 from shared.messages import RenderJob
 
+# WCAG 2.2, 1.4.3, of large text.
+LARGE_TEXT_CONTRAST = 3.0
 Restyled = Callable[[str, str], Press]
 
 MOVES = {
@@ -72,6 +76,36 @@ async def test_a_colour_that_changes_is_seen(colour: str, restyled: Restyled) ->
 async def test_what_moves_by_less_than_anybody_sees_is_the_same(restyled: Restyled) -> None:
     moved = restyled("clean", ".sheet > * { translate: 0.05mm 0.05mm }")
     assert await _apart(moved, _invoice()) < pictures.DISTANCE_MAX
+
+
+@pytest.mark.parametrize(
+    "accent", ["#ffffff", "#ffd400", "#808080", "#0d9488", "#d0021b", "#2f3be0", "#000000"]
+)
+async def test_what_stands_on_an_accent_can_be_read(accent: str, press: Press) -> None:
+    job = msgspec.structs.replace(_invoice("modern"), accent_color=accent)
+    ((drawn, *_),) = await pictures.pages(press, [job])
+    title = drawn.crop((10, 40, 150, 70))
+    ground = title.getpixel((0, 0))
+    assert isinstance(ground, tuple)
+    assert ground == pytest.approx(ImageColor.getrgb(accent), abs=1)
+    inks = [
+        colour for _, colour in title.getcolors(title.width * title.height) or [] if isinstance(colour, tuple)
+    ]
+    assert max(_contrast(ground, ink) for ink in inks) > LARGE_TEXT_CONTRAST
+
+
+def _contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
+    """WCAG 2.2, contrast ratio."""
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: tuple[int, ...]) -> float:
+    red, green, blue = (
+        share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
+        for share in (value / 255 for value in colour[:3])
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def _invoice(template: str = "clean") -> RenderJob:
