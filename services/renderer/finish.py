@@ -15,6 +15,7 @@ from services.renderer.printed import Printed, PrintedError, PrintedPage, read
 from services.renderer.proof import ProvedSheet, prove
 from services.renderer.sheets import mark
 from services.renderer.tags import Tags, retag
+from services.renderer.trim import Trimmer, mapped
 
 
 class Wanted(Description, frozen=True, kw_only=True):
@@ -43,9 +44,10 @@ def finish(printed: bytes, documents: Sequence[Wanted]) -> list[bytes | None]:
     """
     try:
         source = read(printed)
+        trimmer = Trimmer(source)
         proved = prove(source, [_marks(each) for each in documents])
         return [
-            _file(source, sheets, each) if sheets else None
+            _file(source, sheets, each, trimmer) if sheets else None
             for sheets, each in zip(proved, documents, strict=True)
         ]
     except (LookupError, ValueError) as error:
@@ -59,16 +61,21 @@ def _marks(document: Wanted) -> list[str]:
     ]
 
 
-def _file(source: Printed, sheets: Sequence[ProvedSheet], document: Wanted) -> bytes:
+def _file(source: Printed, sheets: Sequence[ProvedSheet], document: Wanted, trimmer: Trimmer) -> bytes:
     streams, resources = _needed(source, sheets)
-    file = File(streams=len(streams) + 1)
+    trimmed = trimmer.trim(sheets, streams)
+    file = File(streams=len(streams) + len(trimmed) + 1)
     catalog, info, tree = file.reserve(3)
     pages = file.reserve(len(sheets))
     new = dict(zip(streams, count(1), strict=False))
     new |= dict(zip(resources, file.reserve(len(resources)), strict=True))
     for old in (*streams, *resources):
         file.put(new[old], source.content(old).numbered(new))
-    packet = len(streams) + 1
+    for glyphs, (font, program) in enumerate(trimmed.items(), start=len(streams) + 1):
+        file.put(new[program.number], program.content)
+        file.put(glyphs, program.glyphs)
+        file.put(new[font], mapped(source.content(font).numbered(new), glyphs))
+    packet = file.streams
     file.put(packet, stream(b"/Type/Metadata/Subtype/XML", metadata_packet(document)))
     file.put(info, information(document))
     file.put(tree, b"<</Type/Pages/Count %d/Kids[%s]>>" % (len(pages), references(pages)))

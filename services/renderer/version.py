@@ -13,6 +13,7 @@ CODE = (
     "finish.py",
     "fonts.py",
     "galley.py",
+    "glyphs.py",
     "kinds.py",
     "lines.py",
     "logos.py",
@@ -30,6 +31,7 @@ CODE = (
     "sheets.py",
     "snapshot.py",
     "tags.py",
+    "trim.py",
 )
 LOOKS = (".html", ".css", ".json", ".ttf", ".conf")
 DIGITS = 16
