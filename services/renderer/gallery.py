@@ -8,13 +8,11 @@ import os
 import sys
 from pathlib import Path
 
-import msgspec
-
 from services.renderer.chromium import open_chromium
-from services.renderer.fill import FOLDER, template_environment
+from services.renderer.fill import template_environment
 from services.renderer.picture import picture
 from services.renderer.press import Press
-from shared.messages import RenderJob
+from services.renderer.preview import sample
 from shared.templates import TEMPLATES
 
 WIDTH_PX = 800
@@ -29,10 +27,6 @@ async def draw(folder: Path) -> None:
             if isinstance(pdf, Exception):
                 raise pdf
             (folder / f"{template.id}.png").write_bytes(picture(pdf, WIDTH_PX))
-
-
-def sample(template: str) -> RenderJob:
-    return msgspec.json.decode((FOLDER / template / "sample.json").read_bytes(), type=RenderJob)
 
 
 async def _no_logo(path: str) -> str:

@@ -6,8 +6,9 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from services.renderer.gallery import WIDTH_PX, sample
+from services.renderer.gallery import WIDTH_PX
 from services.renderer.picture import picture
+from services.renderer.preview import sample
 from shared.messages import RenderJob
 from shared.templates import TEMPLATES
 
