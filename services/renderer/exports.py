@@ -19,13 +19,12 @@ from obstore.store import ObjectStore
 from redis.exceptions import RedisError
 
 from services.renderer.archives import ARCHIVES
-from services.renderer.queue import OUTCOME, QueueWorker
+from services.renderer.queue import OUTCOME
 from services.renderer.render import GIVEN_UP, MALFORMED, REASONS, UNPRINTABLE, UNSTORABLE
 from shared.messages import (
     EXPORT_ARCHIVE_FUNCTION,
     EXPORT_DONE_CHANNEL,
     EXPORT_PART_FUNCTION,
-    EXPORT_QUEUE,
     ExportArchive,
     ExportDone,
     ExportedDocument,
@@ -34,7 +33,7 @@ from shared.messages import (
     exported,
 )
 from shared.objects import put_once, put_stream, read_whole, size_of
-from shared.queue import RENDER_TRIES_MAX, Queue
+from shared.queue import RENDER_TRIES_MAX
 
 # Ten times what a part takes, and more than the longest document alone with a browser that hangs on it.
 PART_TIMEOUT_S = 60
@@ -178,18 +177,3 @@ def functions() -> list[Function]:
         func(export_part, name=EXPORT_PART_FUNCTION, timeout=PART_TIMEOUT_S),
         func(export_archive, name=EXPORT_ARCHIVE_FUNCTION, timeout=ARCHIVE_TIMEOUT_S),
     ]
-
-
-def new_export_worker(redis: ArqRedis, exporter: Exporter, *, slots: int) -> QueueWorker:
-    """Serves the exports' queue, beside or without the one of single documents."""
-    worker = QueueWorker(
-        redis,
-        Queue(redis, EXPORT_QUEUE),
-        functions(),
-        slots=slots,
-        timeout_s=PART_TIMEOUT_S,
-        context={"exporter": exporter, "redis": redis},
-        taken=lambda _taken: None,
-    )
-    worker.in_progress_timeout_s = LOCKED_S
-    return worker

@@ -13,14 +13,15 @@ from pathlib import Path
 from arq.connections import ArqRedis
 
 from services.renderer.chromium import open_chromium
-from services.renderer.exports import Exporter, new_export_worker
+from services.renderer.exports import LOCKED_S, PART_TIMEOUT_S, Exporter, functions
 from services.renderer.fill import template_environment
 from services.renderer.logos import Logos
 from services.renderer.press import Press
+from services.renderer.queue import QueueWorker
 from services.renderer.worker import run_until
-from shared.messages import RenderJob
+from shared.messages import EXPORT_QUEUE, RenderJob
 from shared.objects import open_store
-from shared.queue import decode_job, encode_job
+from shared.queue import Queue, decode_job, encode_job
 
 POISON = "This kills"
 
@@ -49,7 +50,16 @@ async def run() -> None:
         exporter = Exporter(CountingPress(press, Path(os.environ["PRINTS"])), store)
         queue = ArqRedis.from_url(os.environ["REDIS_URL"])
         queue.job_serializer, queue.job_deserializer = encode_job, decode_job
-        await run_until(new_export_worker(queue, exporter, slots=2), stopping)
+        worker = QueueWorker(
+            queue,
+            Queue(queue, EXPORT_QUEUE),
+            functions(),
+            slots=2,
+            timeout_s=PART_TIMEOUT_S,
+            locked_s=LOCKED_S,
+            context={"exporter": exporter},
+        )
+        await run_until(worker, stopping)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,12 @@
 """Exports over HTTP: asked for at once, looked after, and downloaded as one file that holds each document once."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from account import Account, refused
 from bodies import line
 from exported import asked, downloaded, ended, manifest_of, reached, state_of, text_of, unzipped
-from product import Product
 
 from services.api.domain.export import DOCUMENTS_MAX
 from services.api.routes.exports import UNFINISHED_MAX
@@ -22,26 +17,6 @@ FIELDS = [
     "created_at", "updated_at", "expires_at", "download_url", "errors",
 ]  # fmt: skip
 Open = Callable[..., Account]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def worker(product: Product, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    folder = tmp_path_factory.mktemp("exports")
-    environment = {
-        **product.environment(),
-        "PRINTS": str(folder / "prints"),
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    with (folder / "log").open("wb") as log:
-        started = subprocess.Popen(
-            (sys.executable, str(Path(__file__).parents[2] / "support" / "export_worker.py")),
-            env=environment,
-            stdout=log,
-            stderr=log,
-        )
-    yield
-    started.terminate()
-    started.wait()
 
 
 @pytest.fixture(scope="module")

@@ -79,7 +79,7 @@ class World:
         return process
 
     def renderer(self) -> None:
-        """A renderer of single documents."""
+        """A renderer as it is run, of single documents and of exports."""
         self._stack.enter_context(running("renderer", self.product.environment(), self.folder))
 
     @property
@@ -305,7 +305,6 @@ def test_single_documents_do_not_wait_for_an_export(world: World) -> None:
     hog, other = world.account(product), world.account(product)
     many, few = documents(hog, 500), documents(other, 20)
     world.renderer()
-    world.worker()
     large = asked(hog, documents=many)
     reached(hog, large["id"], lambda export: export["state"] == "running")
     for one in few:
