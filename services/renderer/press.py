@@ -10,6 +10,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 import msgspec
+import structlog
 from jinja2 import Environment, TemplateError
 from obstore.exceptions import BaseError as StoreError
 
@@ -35,6 +36,8 @@ SLACK_PX = 24.0
 REFUSED = (LookupError, OSError, PrintError, PrintedError, StoreError, TemplateError, ValueError)
 
 P = ParamSpec("P")
+log = structlog.get_logger()
+
 T = TypeVar("T")
 R = TypeVar("R")
 Item = TypeVar("Item", "Manuscript", "Setting")
@@ -110,6 +113,7 @@ class Press:
         for run in _runs(_left(manuscripts, outcomes), LINES_A_GALLEY):
             await self._print_measured(run, outcomes)
         for each in _left(manuscripts, outcomes):
+            log.warning("document set again with room to spare", document_id=each.document_id)
             await self._print_measured([each], outcomes, slack_px=SLACK_PX)
         for each in _left(manuscripts, outcomes):
             outcomes[each.place] = PrintError("The document does not stand on its sheets")
