@@ -10,7 +10,9 @@ import sys
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
+from pathlib import Path
 from xml.parsers import expat  # with entities refused, it only looks; the SVG is drawn by resvg
 
 import resvg_py
@@ -21,13 +23,13 @@ WIDTH_MAX, HEIGHT_MAX = 1200, 600
 PIXELS_MAX = 25_000_000
 PNG_BYTES_MAX = 500_000  # a logo goes into each PDF
 SHRINK = 0.7
-MEMORY_BYTES_MAX = 1024**3
+MEMORY_BYTES_MAX = 448 * 1024**2
 CPU_S_MAX = 5
 ELEMENTS_MAX = 20_000
 COLOURS = 256
 
 _EMBEDDED = ("data:image/png;", "data:image/jpeg;", "data:image/jpg;")
-_UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, MemoryError, struct.error, zlib.error, IndexError)
+_UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, IndexError)
 _WITH_ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
 
 
@@ -60,7 +62,12 @@ def _warm_up() -> None:
 
 
 def _shut_in() -> None:
-    """From here on: no file and no socket can be opened, and neither memory nor time be had without end."""
+    """From here on: no file and no socket can be opened, and neither memory nor time be had without end.
+
+    Where the machine itself runs short, this process is to be ended before the gateway is.
+    """
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S_MAX, CPU_S_MAX))
@@ -73,9 +80,11 @@ def draw_bitmap(data: bytes, kind: str) -> bytes:
         with Image.open(BytesIO(data), formats=(kind,)) as image:
             if image.width * image.height > PIXELS_MAX:
                 raise Refused(f"The image has more than {PIXELS_MAX // 1_000_000} million pixels")
-            image.draft("RGB", (WIDTH_MAX, HEIGHT_MAX))
-            upright = ImageOps.exif_transpose(image)
-            return _small_png(_plain(upright))
+            image.draft("RGB", (WIDTH_MAX, WIDTH_MAX))
+            image.load()
+            return _small_png(_plain(image))
+    except MemoryError:
+        raise Refused("The image is too large to be drawn") from None
     except _UNREADABLE:
         raise Refused(f"The image is damaged, or no {kind}") from None
 
@@ -146,24 +155,30 @@ def _is_outside(href: str) -> bool:
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """As RGB, or as RGBA where something shines through."""
-    if image.mode.startswith("I"):  # 16 bits a pixel, which nothing else here understands
-        return image.convert("I").point(lambda value: value * (1 / 256)).convert("L").convert("RGB")
-    if image.mode not in _WITH_ALPHA and "transparency" not in image.info:
-        return image.convert("RGB")
-    clear = image.convert("RGBA")
-    opaque = clear.getchannel("A").getextrema() == (255, 255)
-    return clear.convert("RGB") if opaque else clear
+    """As RGB, or as RGBA where something may shine through; large pictures are not copied without need."""
+    if image.mode == "I;16":  # of which nothing else here understands more than the upper half
+        return Image.frombytes("L", image.size, image.tobytes()[1::2]).convert("RGB")
+    mode = "RGBA" if image.mode in _WITH_ALPHA or "transparency" in image.info else "RGB"
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _small_png(image: Image.Image) -> bytes:
-    """Fitted into a logo's bounds, and smaller still until it is light enough."""
-    image.thumbnail((WIDTH_MAX, HEIGHT_MAX))
-    png = _png(image)
+    """Upright within a logo's bounds, and smaller still until it is light enough."""
+    image.thumbnail((WIDTH_MAX, WIDTH_MAX), reducing_gap=2)
+    upright = _without_clear(ImageOps.exif_transpose(image))
+    upright.thumbnail((WIDTH_MAX, HEIGHT_MAX))
+    png = _png(upright)
     while len(png) > PNG_BYTES_MAX:
-        image = image.resize((max(1, int(image.width * SHRINK)), max(1, int(image.height * SHRINK))))
-        png = _png(image)
+        width, height = (max(1, int(side * SHRINK)) for side in upright.size)
+        upright = upright.resize((width, height))
+        png = _png(upright)
     return png
+
+
+def _without_clear(image: Image.Image) -> Image.Image:
+    """As RGB if nothing shines through."""
+    opaque = image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255)
+    return image.convert("RGB") if opaque else image
 
 
 def _png(image: Image.Image) -> bytes:

@@ -1,6 +1,7 @@
 """The logo over HTTP: whatever image is sent, what is kept is a small PNG of our own, or nothing."""
 
 import hashlib
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ PATH = "/v1/account/logo"
 MB = 1024 * 1024
 ORIENTATION = 0x0112
 USES = "".join(f'<g id="a{n}">' + f'<use href="#a{n - 1}"/>' * 10 + "</g>" for n in range(1, 10))
+IMMENSE = b64encode(declared(40_000, 40_000)).decode()
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
 
 
@@ -83,6 +85,12 @@ def test_a_large_picture_is_scaled_down_to_fit(
 ) -> None:
     given(house, encoded(picture(size)))
     assert kept(house).size == fitted
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P", "I;16"])
+def test_as_many_pixels_as_are_allowed_can_be_drawn(house: Account, mode: str) -> None:
+    image = Image.new(mode, (5_000, 5_000))
+    assert given(house, encoded(image))["width"] == 600
 
 
 def test_an_svg_is_drawn_as_large_as_a_logo_may_be(house: Account) -> None:
@@ -151,6 +159,10 @@ HOSTILE = {
             'x:href=" HTTP://127.0.0.1/x.png"/>'), "image/svg+xml",
     ),
     "svg of another svg": (svg('<image href="data:image/svg+xml;base64,PHN2Zy8+"/>'), "image/svg+xml"),
+    "svg of an immense picture": (
+        svg(f'<image width="9" height="9" href="data:image/png;base64,{IMMENSE}"/>'),
+        "image/svg+xml",
+    ),
     "svg that uses a file": (svg('<use href="other.svg#a"/>'), "image/svg+xml"),
     "svg of countless uses": (svg(f'<g id="a0"><rect width="1" height="1"/></g>{USES}'), "image/svg+xml"),
     "svg of countless elements": (svg("<g/>" * 30_000), "image/svg+xml"),
