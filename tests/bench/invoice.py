@@ -15,6 +15,8 @@ TAX_RATE = Decimal(10)
 CENT = Decimal("0.01")
 SELLER = Party(
     name="Northwind Studio",
+    email="accounts@northwind.example",
+    phone="+1 503 555 0171",
     address_line1="12 Harbour Street",
     city="Portland",
     region="OR",
@@ -24,18 +26,21 @@ SELLER = Party(
 )
 CLIENTS = ("Acme Corporation", "Harper & Quinn LLC", "Blue Ridge Outfitters", "Lakeside Dental Group")
 WORK = (
-    ("Brand identity", "1", "4800"),
-    ("Website design", "1", "6200"),
-    ("Front-end development", "36.5", "110"),
-    ("Content migration", "18", "85"),
-    ("Photography", "1", "1450"),
-    ("Copywriting", "12", "95"),
-    ("Accessibility review", "1", "980"),
-    ("Hosting, annual", "12", "49.90"),
-    ("Printed stationery", "1", "640.75"),
-    ("Returning client discount", "1", "-500"),
+    ("Brand identity", "Logo suite, colour and type system, 40-page guideline", "1", "4800"),
+    ("Website design", "Twelve page templates, desktop and mobile", "1", "6200"),
+    ("Front-end development", "", "36.5", "110"),
+    ("Content migration", "", "18", "85"),
+    ("Photography", "", "1", "1450"),
+    ("Copywriting", "", "12", "95"),
+    ("Accessibility review", "", "1", "980"),
+    ("Hosting, annual", "1 March 2026 to 28 February 2027", "12", "49.90"),
+    ("Printed stationery", "", "1", "640.75"),
+    ("Returning client discount", "", "1", "-500"),
 )
-NOTES = "Please pay by bank transfer within 30 days. Thank you."
+NOTES = (
+    "Please pay by bank transfer within 30 days and quote the invoice number.\n"
+    "Questions about this invoice: +1 503 555 0171. Thank you for your business."
+)
 
 
 def invoice(number: int, lines: int = LINES) -> RenderJob:
@@ -69,6 +74,7 @@ def invoice(number: int, lines: int = LINES) -> RenderJob:
 def client(number: int) -> Party:
     return Party(
         name=CLIENTS[number % len(CLIENTS)],
+        email=f"payables{number}@client.example",
         address_line1=f"{100 + number % 900} Park Avenue",
         city="New York",
         region="NY",
@@ -105,11 +111,12 @@ def profile(party: Party) -> dict[str, str]:
 
 
 def _line(number: int, at: int) -> RenderLine:
-    title, quantity, rate = WORK[at % len(WORK)]
+    title, description, quantity, rate = WORK[at % len(WORK)]
     count = Decimal(quantity) + number % 7
     price = Decimal(rate)
     return RenderLine(
         title=title,
+        description=description,
         quantity=count,
         rate=price,
         amount=(count * price).quantize(CENT, ROUND_HALF_UP),

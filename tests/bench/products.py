@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import msgspec
 import psutil
@@ -12,17 +14,19 @@ from load import Caller, Kind, Line, open_line
 from cli.stores import Settings, Stores
 from services.api.pdf import Render, as_render
 from shared.messages import RENDER_DONE_CHANNEL, RENDER_FUNCTION, RenderDone, RenderJob
-from shared.queue import open_queue
+from shared.queue import Queue, open_queue
 from tests.bench.invoice import SELLER, client, profile, request_body
 from tests.bench.ways import Way, Work, at_once
 from tests.faults.processes import Service
-from tests.faults.world import Setup, World, command, opened_world
+from tests.faults.world import Setup, World, command, opened_world, until
 
 # So many ask for PDFs at the same time.
 CALLERS = 12
 # So many prepare the documents, which is not measured.
 POSTING = 8
 JOB_EXPIRES_S = 300.0
+# Posting the documents takes as long as exporting them.
+EXPORT_ROUNDS = 4
 
 
 @asynccontextmanager
@@ -44,6 +48,13 @@ async def opened_product_ways(world: World) -> AsyncGenerator[dict[str, Way]]:
             "whole": Way(
                 name=f"our whole way, {CALLERS} callers", documents=120, warm_up=20, prepare=whole.prepare
             ),
+            "export": Way(
+                name="a whole export, from request to download",
+                documents=200,
+                warm_up=40,
+                prepare=whole.prepare_export,
+                rounds=EXPORT_ROUNDS,
+            ),
         }
 
 
@@ -55,13 +66,14 @@ class FullQueue:
         self._worker: Service = world.renderer
         self._objects = objects_of(world)
         self._redis = redis
+        self._queue = Queue(redis)
 
     async def prepare(self, jobs: Sequence[RenderJob]) -> Work:
         renders = [as_render("acct_bench", job) for job in jobs]
         self._worker.freeze()
         for render in renders:
-            await self._redis.enqueue_job(
-                RENDER_FUNCTION, render.path, render.payload, _job_id=render.key, _expires=JOB_EXPIRES_S
+            await self._queue.enqueue(
+                RENDER_FUNCTION, (render.path, render.payload), job_id=render.key, expires_s=JOB_EXPIRES_S
             )
         return lambda: self._work(renders)
 
@@ -107,14 +119,33 @@ class WholeWay:
 
         return work
 
+    async def prepare_export(self, jobs: Sequence[RenderJob]) -> Work:
+        """All the documents as one ZIP archive, which is downloaded and unpacked."""
+        documents = await self.posted(jobs)
+
+        async def work() -> list[bytes]:
+            line = await open_line(self._gateway)
+            export = await self._post(line, "/v1/exports", {"documents": documents}, status=202)
+            await until(lambda: self._is_over(line, export))
+            assert b'"state":"ready"' in line.body, line.body
+            assert await line.call(self._caller, _get(f"/v1/exports/{export}/download")) == 200
+            line.close()
+            with ZipFile(BytesIO(line.body)) as archive:
+                return [archive.read(name) for name in archive.namelist() if name.endswith(".pdf")]
+
+        return work
+
     async def posted(self, jobs: Sequence[RenderJob]) -> list[str]:
         """The ids of the same documents on the gateway, each with a client of its own."""
         return await at_once(POSTING, enumerate(jobs), lambda job: self._posted(*job))
 
     async def pdf(self, line: Line, document_id: str) -> bytes:
-        kind = Kind("GET", lambda _: f"/v1/documents/{document_id}/pdf")
-        assert await line.call(self._caller, kind) == 200, line.body
+        assert await line.call(self._caller, _get(f"/v1/documents/{document_id}/pdf")) == 200, line.body
         return line.body
+
+    async def _is_over(self, line: Line, export_id: str) -> bool:
+        assert await line.call(self._caller, _get(f"/v1/exports/{export_id}")) == 200, line.body
+        return msgspec.json.decode(line.body)["state"] not in {"queued", "running"}
 
     async def _posted(self, number: int, job: RenderJob) -> str:
         line = await open_line(self._gateway)
@@ -123,10 +154,14 @@ class WholeWay:
         line.close()
         return document_id
 
-    async def _post(self, line: Line, path: str, body: object) -> str:
+    async def _post(self, line: Line, path: str, body: object, *, status: int = 201) -> str:
         kind = Kind("POST", lambda _: path, lambda _: msgspec.json.encode(body))
-        assert await line.call(self._caller, kind) == 201, line.body
+        assert await line.call(self._caller, kind) == status, line.body
         return msgspec.json.decode(line.body)["id"]
+
+
+def _get(path: str) -> Kind:
+    return Kind("GET", lambda _: path)
 
 
 async def seller(world: World) -> Caller:

@@ -14,7 +14,7 @@ from tests.bench.typesetters import is_there, opened_typesetters
 from tests.bench.ways import Way
 
 BROWSERS = ("new_browser", "new_context", "warm_playwright", "warm_page")
-PRODUCTS = ("worker", "whole", "bulk")
+PRODUCTS = ("worker", "whole", "export", "bulk")
 TYPESETTERS = ("weasyprint", "typst")
 
 
