@@ -163,6 +163,20 @@ async def test_finishing_changes_nothing_that_is_seen_or_read(
         assert poppler(*drawn, pdf=pdf) == poppler(*drawn, pdf=printed)
 
 
+async def test_a_document_is_the_same_beside_others_as_alone(
+    chromium: Chromium, poppler: Callable[..., bytes], text_of: Callable[[bytes], str]
+) -> None:
+    """But for the names of fonts, which follow the print, and small fonts, which hold what the print draws."""
+    own = sheet("b", body="<h2>Notes</h2><p>Zebra 42</p>" + TABLE)
+    alone = files(await chromium.print(page(own)), wanted("b"))[0]
+    among = files(
+        await chromium.print(page(sheet("a"), own, sheet("c"))), wanted("b"), wanted("a"), wanted("c")
+    )[0]
+    assert text_of(alone) == text_of(among)
+    assert kinds(alone) == kinds(among)
+    assert poppler("pdftoppm", "-r", "60", pdf=alone) == poppler("pdftoppm", "-r", "60", pdf=among)
+
+
 async def test_a_draft_is_titled_as_one(
     example: Callable[[str], RenderJob], pdf_of: Callable[[RenderJob], Awaitable[bytes]]
 ) -> None:
