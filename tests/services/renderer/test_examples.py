@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from services.renderer.kinds import KINDS
@@ -53,3 +55,17 @@ async def test_it_says_nothing_that_another_type_or_status_would(
     assert ("Tax (" in text) == bool(job.tax_rate)
     assert ("Notes" in text) == bool(job.notes)
     assert "None" not in text
+
+
+@pytest.mark.parametrize("template", [template.id for template in TEMPLATES])
+@pytest.mark.parametrize("locale", ["en", "ar"])
+async def test_a_large_total_stands_on_one_line(
+    locale: str,
+    template: str,
+    example: Callable[[str], RenderJob],
+    pdf_of: Callable[[RenderJob], Awaitable[bytes]],
+    text_of: Callable[[bytes], str],
+) -> None:
+    changed = {"template": template, "locale": locale, "currency": "AED", "total": Decimal("1234567890.12")}
+    job = msgspec.structs.replace(example("invoice-clean"), **changed)
+    assert "1,234,567,890.12" in text_of(await pdf_of(job))
