@@ -47,6 +47,19 @@ async def read(store: ObjectStore, path: str) -> tuple[int, AsyncIterator[bytes]
     return found.meta["size"], _chunks(found)
 
 
+File = bytes | tuple[int, AsyncIterator[bytes]]
+
+
+async def read_file(store: ObjectStore, path: str, *, whole_bytes_max: int) -> File | None:
+    """The object whole, or its size in bytes and its chunks when it is larger; None when there is none."""
+    try:
+        found = await obstore.get_async(store, path)
+    except FileNotFoundError:
+        return None
+    size_bytes = found.meta["size"]
+    return bytes(await found.bytes_async()) if size_bytes <= whole_bytes_max else (size_bytes, _chunks(found))
+
+
 async def _chunks(found: "obstore.GetResult") -> AsyncIterator[bytes]:
     async for chunk in found.stream():
         yield bytes(chunk)

@@ -83,7 +83,14 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
     metering = open_metering(settings.metering_url, settings.service_token)
     store = open_store(settings.object_store_url)
     logos = Logos(pool, store)
-    rendered = Pdfs(queue, store, logos.place, wait_s=settings.pdf_wait_s)
+    rendered = Pdfs(
+        queue,
+        store,
+        logos.place,
+        wait_s=settings.pdf_wait_s,
+        queue_wait_s_max=settings.pdf_queue_wait_s_max,
+        cache_bytes_max=settings.pdf_cache_mb * 1024 * 1024,
+    )
     exporting = Exports(pool, queue, store, logos)
     admission = Admission(meter, Seeding(metering.seed).seed)
     sweep = sweep_reservations(pool, meter, admission, kept_s=settings.reservation_kept_s)

@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+import math
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 
 import msgspec
 import structlog
@@ -14,12 +16,14 @@ from redis.exceptions import RedisError
 from shared import objects
 from shared.errors import Problem
 from shared.messages import RENDER_DONE_CHANNEL, RENDER_FUNCTION, RenderDone, RenderJob
+from shared.objects import File
 from shared.queue import Queue
 
 LOOK_AGAIN_S = 2.0  # the backstop for a push that was lost while Redis was away
 JOB_EXPIRES_S = 300.0  # nobody waits that long; a queue that stood still does not print for nobody
 RECONNECT_S = 0.5
 DELETE_S = 5.0
+WHOLE_BYTES_MAX = 1024 * 1024  # a larger file is streamed, and not kept
 
 log = structlog.get_logger()
 # Has the logo of a path in the object store.
@@ -52,24 +56,65 @@ def document_folder(account_id: str, document_id: str) -> str:
     return f"pdf/{account_id}/{document_id}"
 
 
+class Recent:
+    """The small files that were asked for last, by the key of their render; what a key names never changes."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._files: OrderedDict[str, bytes] = OrderedDict()
+
+    def get(self, key: str) -> bytes | None:
+        found = self._files.get(key)
+        if found is not None:
+            self._files.move_to_end(key)
+        return found
+
+    def keep(self, key: str, file: bytes) -> None:
+        if key in self._files or len(file) > self._bytes_max:
+            return
+        self._files[key] = file
+        self._bytes += len(file)
+        while self._bytes > self._bytes_max:
+            self._bytes -= len(self._files.popitem(last=False)[1])
+
+
 class Pdfs:
-    def __init__(self, redis: ArqRedis, store: ObjectStore, place_logo: PlaceLogo, *, wait_s: float) -> None:
+    """``queue_wait_s_max`` bounds how long a new render may have to wait for its turn."""
+
+    def __init__(
+        self,
+        redis: ArqRedis,
+        store: ObjectStore,
+        place_logo: PlaceLogo,
+        *,
+        wait_s: float,
+        queue_wait_s_max: float,
+        cache_bytes_max: int,
+    ) -> None:
         self._redis = redis
         self._queue = Queue(redis)
         self._store = store
         self._place_logo = place_logo
         self._wait_s = wait_s
+        self._queue_wait_s_max = queue_wait_s_max
+        self._recent = Recent(cache_bytes_max)
         self._waiting: dict[str, set[asyncio.Future[RenderDone]]] = {}
 
-    async def get(self, render: Render) -> tuple[int, AsyncIterator[bytes]]:
-        """Size in bytes and chunks, rendered first if need be; raises render_timeout, unavailable or internal_error."""
+    async def get(self, render: Render) -> File:
+        """The file, rendered first if need be; raises render_timeout, unavailable or internal_error."""
+        if (recent := self._recent.get(render.key)) is not None:
+            return recent
         try:
             async with asyncio.timeout(self._wait_s):
-                return await objects.read(self._store, render.path) or await self._rendered(render)
+                file = await self._read(render) or await self._rendered(render)
         except TimeoutError:
             raise Problem("render_timeout", "The PDF is not ready yet; ask again", retry_after_s=5) from None
         except (RedisError, ObjectError) as error:
             raise _unavailable() from error
+        if isinstance(file, bytes):
+            self._recent.keep(render.key, file)
+        return file
 
     async def delete(self, account_id: str, document_id: str) -> None:
         async with asyncio.timeout(DELETE_S):
@@ -78,7 +123,10 @@ class Pdfs:
     async def ping(self) -> None:
         await self._redis.ping()
 
-    async def _rendered(self, render: Render) -> tuple[int, AsyncIterator[bytes]]:
+    async def _read(self, render: Render) -> File | None:
+        return await objects.read_file(self._store, render.path, whole_bytes_max=WHOLE_BYTES_MAX)
+
+    async def _rendered(self, render: Render) -> File:
         done: asyncio.Future[RenderDone] = asyncio.get_running_loop().create_future()
         waiting = self._waiting.setdefault(render.key, set())
         waiting.add(done)
@@ -91,23 +139,30 @@ class Pdfs:
             if not waiting:
                 self._waiting.pop(render.key, None)
 
-    async def _asked(
-        self, render: Render, done: "asyncio.Future[RenderDone]"
-    ) -> tuple[int, AsyncIterator[bytes]]:
+    async def _asked(self, render: Render, done: "asyncio.Future[RenderDone]") -> File:
         """Enqueue, wait for the push; look again now and then, in case it was lost with a connection."""
         while True:
-            await self._queue.enqueue(
-                render.function,
-                (render.path, render.payload),
-                job_id=render.key,
-                expires_s=JOB_EXPIRES_S,
-            )
+            await self._enqueue(render)
             await asyncio.wait((done,), timeout=LOOK_AGAIN_S)
             if done.done() and (error := done.result().error):
                 raise Problem("internal_error", f"The PDF could not be made: {error}")
-            found = await objects.read(self._store, render.path)
+            found = await self._read(render)
             if found is not None:
                 return found
+
+    async def _enqueue(self, render: Render) -> None:
+        """Onto the queue, or beside who waits there for the same; raises unavailable when the queue is too long."""
+        over_s = await self._queue.enqueue(
+            render.function,
+            (render.path, render.payload),
+            job_id=render.key,
+            expires_s=JOB_EXPIRES_S,
+            wait_s_max=self._queue_wait_s_max,
+        )
+        if over_s:
+            raise Problem(
+                "unavailable", "Too many PDFs wait to be printed; try again", retry_after_s=math.ceil(over_s)
+            )
 
     async def listen(self) -> None:
         """Take in what renderers publish, for as long as the gateway lives."""

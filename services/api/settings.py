@@ -32,6 +32,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Connections to PostgreSQL that one gateway process may hold."""
     pdf_wait_s: Annotated[float, Meta(gt=0)] = 40.0
     """How long a caller waits for a PDF before it is told render_timeout, in seconds."""
+    pdf_queue_wait_s_max: Annotated[float, Meta(gt=0)] = 15.0
+    """How long a new PDF may have to wait for its turn; one that would wait longer is refused at once, in seconds."""
+    pdf_cache_mb: Annotated[int, Meta(ge=0)] = 64
+    """Memory for the PDFs that were asked for last, in MB; 0 reads each from the object store."""
     reservation_kept_s: Annotated[float, Meta(gt=0)] = 30.0
     """How long a create may take before it is asked after, and given up if it came to nothing, in seconds."""
     meter_down: Literal["refuse", "fail_open"] = "refuse"

@@ -103,7 +103,7 @@ async def cancel_document(call: Call) -> Answer:
 
 
 async def delete_document(call: Call) -> Answer:
-    document_id = _document_id(call)
+    document_id = path_document_id(call)
     async with call.transaction() as connection:
         deleted = await documents.delete_document(connection, call.account_id, document_id)
         if deleted is None:
@@ -178,20 +178,20 @@ async def _number(connection: Connection, call: Call, content: Content, status: 
 
 async def found_document(connection: Connection, call: Call) -> DocumentRow:
     """The document that the path names, if it is this account's; raises not_found."""
-    row = await documents.select_document(connection, call.account_id, _document_id(call))
+    row = await documents.select_document(connection, call.account_id, path_document_id(call))
     if row is None:
         raise no_such_document()
     return row
 
 
 async def _locked_document(connection: Connection, call: Call) -> DocumentRow:
-    row = await documents.select_document_for_update(connection, call.account_id, _document_id(call))
+    row = await documents.select_document_for_update(connection, call.account_id, path_document_id(call))
     if row is None:
         raise no_such_document()
     return row
 
 
-def _document_id(call: Call) -> str:
+def path_document_id(call: Call) -> str:
     document_id = call.path("document_id")
     if not is_id(document_id, "doc"):
         raise no_such_document()

@@ -2,13 +2,14 @@
 
 from services.api.call import Call
 from services.api.door import Door, Operation
-from services.api.http import Answer, Headers, header
+from services.api.http import Answer, Headers, is_known
 from services.api.pdf import as_render
-from services.api.routes.documents import found_document
+from services.api.routes.documents import no_such_document, path_document_id
 from services.api.routes.lists import choice
 from services.api.routes.shapes import render_job
 from services.api.store import documents
 from services.api.store.documents import DocumentRow
+from shared.objects import File
 
 DISPOSITIONS = ("attachment", "inline")
 
@@ -16,15 +17,25 @@ DISPOSITIONS = ("attachment", "inline")
 async def read_pdf(call: Call) -> Answer:
     disposition = choice(call.query("disposition"), "disposition", DISPOSITIONS) or "attachment"
     async with call.connection() as connection:
-        row = await found_document(connection, call)
-        seller = await documents.select_seller(connection, call.account_id, row.id)
+        found = await documents.select_document_with_seller(
+            connection, call.account_id, path_document_id(call)
+        )
+    if found is None:
+        raise no_such_document()
+    row, seller = found
     render = as_render(call.account_id, render_job(call.account_id, row, seller, call.today))
     headers = _headers(row, f'"{render.key}"'.encode(), disposition)
-    if _is_known(header(call.scope, b"if-none-match"), render.key):
+    if is_known(call.scope, render.key):
         return Answer(status=304, headers=tuple(headers))
-    size_bytes, stream = await call.state["pdfs"].get(render)
-    headers += [(b"content-type", b"application/pdf"), (b"content-length", b"%d" % size_bytes)]
-    return Answer(headers=tuple(headers), stream=stream)
+    headers.append((b"content-type", b"application/pdf"))
+    return file_answer(headers, await call.state["pdfs"].get(render))
+
+
+def file_answer(headers: Headers, file: File) -> Answer:
+    if isinstance(file, bytes):
+        return Answer(headers=tuple(headers), body=file)
+    size_bytes, stream = file
+    return Answer(headers=(*headers, (b"content-length", b"%d" % size_bytes)), stream=stream)
 
 
 def _headers(row: DocumentRow, etag: bytes, disposition: str) -> Headers:
@@ -34,13 +45,6 @@ def _headers(row: DocumentRow, etag: bytes, disposition: str) -> Headers:
         (b"cache-control", b"private, no-cache"),
         (b"content-disposition", f'{disposition}; filename="{filename}"'.encode()),
     ]
-
-
-def _is_known(if_none_match: bytes | None, key: str) -> bool:
-    if if_none_match is None:
-        return False
-    tags = {tag.strip().removeprefix("W/") for tag in if_none_match.decode("latin-1").split(",")}
-    return "*" in tags or f'"{key}"' in tags
 
 
 DOORS = {"/v1/documents/{document_id}/pdf": Door(GET=Operation(read_pdf, "documents:read"))}

@@ -8,6 +8,7 @@ from services.api.pdf import Render
 from services.api.previews import FORMATS, Look, as_render, preview_job, with_account
 from services.api.routes.account import found_account
 from services.api.routes.lists import choice
+from services.api.routes.pdfs import file_answer
 from services.api.routes.shapes import profile_of
 from services.api.store import accounts
 from shared.errors import Problem
@@ -29,9 +30,8 @@ async def preview_template(call: Call) -> Answer:
     headers = _headers(look, render.key)
     if is_known(call.scope, render.key):
         return Answer(status=304, headers=tuple(headers))
-    size_bytes, stream = await call.state["pdfs"].get(render)
-    headers += [(b"content-type", FORMATS[look.format]), (b"content-length", b"%d" % size_bytes)]
-    return Answer(headers=tuple(headers), stream=stream)
+    headers.append((b"content-type", FORMATS[look.format]))
+    return file_answer(headers, await call.state["pdfs"].get(render))
 
 
 def _look(template_id: str, query: dict[str, str]) -> Look:

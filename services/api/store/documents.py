@@ -152,16 +152,24 @@ async def freeze_drafts_of_client(connection: Connection, account_id: str, clien
     )  # fmt: skip
 
 
-async def select_seller(connection: Connection, account_id: str, document_id: str) -> str:
-    """The seller as frozen in the document, or as the account stands now for a draft."""
-    return await connection.fetchval(
+async def select_document_with_seller(
+    connection: Connection, account_id: str, document_id: str
+) -> tuple[DocumentRow, str] | None:
+    """The document, and its seller as frozen in it or, for a draft, as the account stands now."""
+    row = await connection.fetchrow(
         """
-        select coalesce(d.seller, a.profile)
-        from api.accounts a left join api.documents d on d.account_id = a.id and d.id = $2
-        where a.id = $1
+        select
+            d.id, d.type, d.number, d.status, d.client_id, coalesce(c.profile, d.client),
+            d.currency, d.issued_date, d.due_date, d.items, d.subtotal, d.tax_rate, d.tax_amount, d.total,
+            d.notes, d.template, d.locale, d.page_size, d.created_at, d.updated_at,
+            coalesce(d.seller, (select a.profile from api.accounts a where a.id = $1))
+        from api.documents d
+        left join api.clients c on d.status = 'draft' and c.account_id = d.account_id and c.id = d.client_id
+        where d.account_id = $1 and d.id = $2
         """,
         account_id, document_id,
     )  # fmt: skip
+    return None if row is None else (document_row(tuple(row)[:-1]), row[-1])
 
 
 async def select_documents(

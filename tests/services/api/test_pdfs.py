@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -96,14 +97,27 @@ def test_head_answers_as_get_does_without_the_body(house: Account, sent: dict[st
 
 
 def test_the_same_state_gives_the_same_bytes_though_printed_anew(
-    house: Account, sent: dict[str, str]
+    house: Account, sent: dict[str, str], product: Product, tmp_path: Path
 ) -> None:
     first = pdf_of(house, sent["id"])
-    for path in folder_of(house, sent["id"]).iterdir():
-        path.unlink()
-    again = pdf_of(house, sent["id"])
+    with Gateways(product, tmp_path) as gateways:
+        forgetful = gateways.on("forgetful", {"PDF_CACHE_MB": "0"})
+        for path in folder_of(house, sent["id"]).iterdir():
+            path.unlink()
+        url = f"{forgetful}/v1/documents/{sent['id']}/pdf"
+        again = httpx2.get(url, headers=house.http.headers, timeout=30)
+    assert any(folder_of(house, sent["id"]).iterdir())
     assert again.content == first.content
     assert again.headers["etag"] == first.headers["etag"]
+
+
+def test_what_was_asked_for_of_late_is_answered_without_the_store(house: Account) -> None:
+    document_id = house.document(status="sent")["id"]
+    first = pdf_of(house, document_id)
+    for path in folder_of(house, document_id).iterdir():
+        path.unlink()
+    assert pdf_of(house, document_id).content == first.content
+    assert not any(folder_of(house, document_id).iterdir())
 
 
 def test_another_state_is_another_file(account: Account) -> None:
@@ -173,6 +187,33 @@ def test_a_print_that_fails_is_told_at_once_and_not_as_a_pdf(house: Account, alo
         redis.publish(RENDER_DONE_CHANNEL, msgspec.msgpack.encode(failed))
         refused(answer.result(), 500, "internal_error")
         redis.flushdb()
+
+
+def test_a_pdf_that_would_wait_too_long_is_refused_with_the_time_to_come_again(
+    house: Account, product: Product, tmp_path: Path
+) -> None:
+    queue = f"{product.urls.redis.rpartition('/')[0]}/14"
+    variables = {"QUEUE_REDIS_URL": queue, "PDF_WAIT_S": "0.5", "PDF_QUEUE_WAIT_S_MAX": "10"}
+    first, second = (house.document()["id"] for _ in range(2))
+    with Gateways(product, tmp_path) as gateways, Redis.from_url(queue) as redis:
+        redis.flushdb()
+        gateway = gateways.on("crowded", variables)
+        # A worker that lives for an hour and takes seventeen seconds for a document.
+        redis.hset(
+            f"{RENDER_QUEUE}:workers", "slow", f"{(time.time_ns() // 1_000_000) + 3_600_000} 1 17000.0"
+        )
+        for _ in range(2):  # The second is not a second job: it joins the first.
+            refused(_asked(gateway, first, house), 503, "render_timeout")
+        answer = _asked(gateway, second, house)
+        refused(answer, 503, "unavailable")
+        assert answer.headers["retry-after"] == "7"
+        assert redis.zcard(RENDER_QUEUE) == 1
+        redis.flushdb()
+
+
+def _asked(gateway: str, document_id: str, account: Account) -> httpx2.Response:
+    url = f"{gateway}/v1/documents/{document_id}/pdf"
+    return httpx2.get(url, headers=account.http.headers, timeout=30)
 
 
 def _waiting_job(redis: Redis) -> str:
