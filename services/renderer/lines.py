@@ -8,8 +8,8 @@ from services.renderer.snapshot import TextLine
 LEFT_TO_RIGHT, RIGHT_TO_LEFT = "\u200e", "\u200f"
 MARKS = {"L": LEFT_TO_RIGHT, "R": RIGHT_TO_LEFT, "AL": RIGHT_TO_LEFT}
 
-# Lines are told in whole pixels but stand between them.
-ROUNDING_PX = 2
+# Lines are told in whole pixels but stand between them, each where its own text begins.
+ROUNDING_PX = 4
 
 Lines = Sequence[TextLine]
 
