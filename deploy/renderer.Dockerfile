@@ -11,7 +11,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends chromium-headless-shell \
     && rm -rf /var/lib/apt/lists/*
 ENV PATH=/venv/bin:$PATH PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
-    CHROMIUM_PATH=/usr/bin/chromium-headless-shell HOME=/tmp
+    CHROMIUM_PATH=/usr/bin/chromium-headless-shell HOME=/tmp RENDERER_HOST=0.0.0.0 RENDERER_PORT=9090
 WORKDIR /app
 COPY --from=packages /venv /venv
 COPY deploy/health.py deploy/health.py
@@ -20,5 +20,7 @@ COPY services/__init__.py services/__init__.py
 COPY services/renderer services/renderer
 RUN python -m compileall -q /app
 USER 10001:10001
-HEALTHCHECK --interval=10s --timeout=5s --start-period=15s CMD ["python", "deploy/health.py", "queue"]
+EXPOSE 9090
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
+    CMD ["sh", "-c", "exec python deploy/health.py http://127.0.0.1:${RENDERER_PORT}/health"]
 CMD ["python", "-m", "services.renderer"]
