@@ -7,9 +7,6 @@ from typing import Any
 
 import msgspec
 
-# Where one line is all there is and its distance to the next is not seen, of the letters' height.
-LINE_HEIGHT = 1.3
-
 Bounds = tuple[float, float, float, float]
 
 
@@ -125,7 +122,8 @@ def _lines(text: str, boxes: list[tuple[int, Bounds]]) -> tuple[TextLine, ...]:
     if not begun:
         return ()
     distances = [below[1] - above[1] for above, below in pairwise(begun)]
-    last = median_high(distances) if distances else boxes[0][1][3] * LINE_HEIGHT
+    # One line alone does not tell its distance to the next: it is as high as its letters, and not more.
+    last = median_high(distances) if distances else boxes[0][1][3]
     ends = [*begun[1:], (len(units) // 2, begun[-1][1] + last)]
     return tuple(
         TextLine(units[start * 2 : end * 2].decode("utf-16-le"), top, bottom)
