@@ -133,6 +133,8 @@ class Printed:
         for own in ([page.number for page in found], [page.contents for page in found], keys):
             if len(set(own)) != len(own):
                 raise PrintedError("Two pages share what is one's own")
+        if set(keys) != tags.keys():
+            raise PrintedError("There is tagged content that no page names")
         return found
 
     @cached_property
