@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -34,6 +35,7 @@ from services.renderer.logos import Logos
 from services.renderer.metrics import Metrics, since_s
 from services.renderer.presence import Presence
 from services.renderer.press import Press
+from services.renderer.preview import preview as make_preview
 from services.renderer.queue import OUTCOME, QueueWorker
 from services.renderer.render import MALFORMED, REASON_NAMES, Renderer
 from services.renderer.settings import Settings, load_settings
@@ -234,7 +236,7 @@ async def render(ctx: dict[str, Any], path: str = "", payload: bytes = b"") -> N
 
 
 async def preview(ctx: dict[str, Any], path: str = "", payload: bytes = b"") -> None:
-    await _report(ctx, ctx["renderer"].preview, path, payload)
+    await _report(ctx, partial(ctx["renderer"].render, make=make_preview), path, payload)
 
 
 async def _report(
