@@ -36,7 +36,8 @@ own ways, which begin with the document itself and end with the finished file.
   browsers; what a worker does for an export, before it stores them.
 - *A whole export*: `POST /v1/exports` of documents that have never been printed, until the archive of them is
   downloaded and unpacked; a worker has one browser for exports, which lets all others go first.
-- *WeasyPrint*: the same HTML in two processes, tagged; what it does not know of CSS it leaves out.
+- *WeasyPrint*: the same HTML in two processes, tagged, without the rules for fonts of other scripts, which it would
+  load for each document; what it does not know of CSS it leaves out.
 - *Typst*: the same words in [a template of its own](../tests/bench/invoice.typ), with an equal layout and the same
   fonts; compiled in two processes that keep their compiler, tagged.
 """

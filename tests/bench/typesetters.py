@@ -6,6 +6,7 @@ Both are installed for the bench only, and WeasyPrint needs Pango; what is not t
 import asyncio
 import importlib
 import os
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from jinja2 import Environment
 
 from services.renderer.fill import template_environment
 from services.renderer.fonts import FOLDER, fontconfig_environment
@@ -24,6 +26,7 @@ from tests.bench.browsers import html_of
 from tests.bench.ways import AT_ONCE, Way, Work
 
 SOURCE = Path(__file__).with_name("invoice.typ")
+FONT_FACE = re.compile(r"@font-face\s*\{[^}]*\}")
 ADVICE = {
     "weasyprint": "WeasyPrint is left out: it needs its package and Pango (libpango-1.0-0 and libpangoft2-1.0-0).",
     "typst": "Typst is left out: its package is not installed.",
@@ -48,7 +51,9 @@ async def opened_typesetters() -> AsyncGenerator[dict[str, Way]]:
                     name="WeasyPrint",
                     documents=40,
                     warm_up=4,
-                    prepare=_composing(processes, by_weasyprint, lambda job: html_of(job, templates)),
+                    prepare=_composing(
+                        processes, by_weasyprint, lambda job: html_without_faces(job, templates)
+                    ),
                 ),
                 "typst": Way(
                     name="Typst",
@@ -75,8 +80,16 @@ def words_of(job: RenderJob) -> str:
     return msgspec.json.encode(document_page(job)).decode()
 
 
+def html_without_faces(job: RenderJob, templates: Environment) -> str:
+    """The browsers' HTML, less what tells a browser which font is for which script.
+
+    WeasyPrint would load all these fonts anew for each document; it finds what it needs without.
+    """
+    return FONT_FACE.sub("", html_of(job, templates))
+
+
 def by_weasyprint(htmls: list[str]) -> list[bytes]:
-    """The same HTML as the browsers', tagged as theirs is."""
+    """Tagged, as the browsers' are."""
     os.environ.update(fontconfig_environment())
     weasyprint = importlib.import_module("weasyprint")
     return [weasyprint.HTML(string=html).write_pdf(pdf_tags=True) for html in htmls]
