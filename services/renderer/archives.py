@@ -31,7 +31,7 @@ class Zip:
 
     def __init__(self) -> None:
         self._window = Window()
-        self._zip = zipfile.ZipFile(self._window, "w")
+        self._zip = _ZipFile(self._window, "w")
         self._rows: list[tuple[str, str, str, str]] = []
         self._last = FIRST
 
@@ -78,6 +78,12 @@ class Pdf:
 
 
 ARCHIVES: dict[str, Callable[[], Archive]] = {"zip": Zip, "pdf": Pdf}
+
+
+class _ZipFile(zipfile.ZipFile):
+    """One that is given up is not completed when it is forgotten."""
+
+    def __del__(self) -> None: ...
 
 
 class Window(io.BytesIO):
