@@ -1,8 +1,10 @@
 """Exports over HTTP: asked for at once, looked after, and downloaded as one file that holds each document once."""
 
+import io
 from collections.abc import Callable
 from typing import Any
 
+import pikepdf
 import pytest
 from account import Account, refused
 from bodies import line
@@ -94,6 +96,11 @@ def test_a_merged_pdf_holds_all_pages_in_the_order_asked_for(
     assert len(pages) == len(wanted)
     for page, document in zip(pages, wanted, strict=True):
         assert document["items"][0]["title"] in page
+    with pikepdf.open(io.BytesIO(answer.content)) as merged, merged.open_outline() as outline:
+        assert merged.check_pdf_syntax() == []
+        titles = [entry.title for entry in outline.root]
+    assert len(titles) == len(wanted)
+    assert all((each["number"] or "") in title for title, each in zip(titles, wanted, strict=True))
 
 
 def test_a_filter_chooses_as_the_list_does(account: Account) -> None:
@@ -283,6 +290,35 @@ def test_more_than_ten_thousand_are_refused(house: Account, some: list[dict[str,
     many = {"documents": [some[0]["id"]] * (DOCUMENTS_MAX + 1)}
     details = refused(house.http.post("/v1/exports", json=many), 422, "validation_error")
     assert details == {"documents": "Must hold from 1 to 10,000 ids"}
+
+
+def test_ten_thousand_documents_are_one_export_and_each_error_is_told(account: Account) -> None:
+    one = account.document()["id"]
+    account.sql(
+        """
+        insert into api.documents (
+            account_id, id, type, number, status, client_id, client, seller, currency, issued_date, due_date,
+            items, subtotal, tax_rate, tax_amount, total, notes, template, created_at, updated_at
+        )
+        select
+            account_id, 'doc_' || lpad(n::text, 34, '0'), type, number, status, client_id, client, seller,
+            currency, issued_date, due_date, items, subtotal, tax_rate, tax_amount, total, notes, template,
+            created_at, updated_at
+        from api.documents, generate_series(1, $2::integer) n where id = $1
+        """,
+        one,
+        DOCUMENTS_MAX,
+    )
+    details = refused(account.http.post("/v1/exports", json={"filter": {}}), 422, "validation_error")
+    assert "10,000" in details["filter"]
+    ids = [f"doc_{number:034}" for number in range(DOCUMENTS_MAX, 0, -1)]
+    export = blocked(account, [{"id": document_id} for document_id in ids])
+    assert export["total"] == DOCUMENTS_MAX
+    account.sql("delete from api.documents where account_id = $1 and id <> $2", account.id, one)
+    released(account, export["id"])
+    export = ended(account, export["id"])
+    assert (export["state"], export["failed"]) == ("failed", DOCUMENTS_MAX)
+    assert [error["document_id"] for error in export["errors"]] == ids
 
 
 def test_a_long_document_is_a_part_by_itself(account: Account) -> None:
