@@ -15,7 +15,7 @@ from services.renderer.fonts import fontconfig_environment
 from services.renderer.page import document_page
 from services.renderer.sheets import one_sheet
 from shared.messages import RenderJob
-from tests.bench.ways import AT_ONCE, Way, Work, two_at_once
+from tests.bench.ways import AT_ONCE, Prepare, Way, Work, two_at_once
 
 # What the worker asks of the browser too, in Playwright's words.
 PDF_OPTIONS: dict[str, Any] = {
@@ -128,7 +128,7 @@ async def _printed(page: Page, html: str) -> bytes:
     return await page.pdf(**PDF_OPTIONS)
 
 
-def _printing(print_html: Print) -> Callable[[Sequence[RenderJob]], Awaitable[Work]]:
+def _printing(print_html: Print) -> Prepare:
     templates = template_environment()
 
     async def prepare(jobs: Sequence[RenderJob]) -> Work:

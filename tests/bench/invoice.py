@@ -102,6 +102,9 @@ def request_body(job: RenderJob, client_id: str) -> dict[str, Any]:
         ],
         "tax_rate": job.tax_rate,
         "notes": job.notes,
+        "template": job.template,
+        "locale": job.locale,
+        "page_size": job.page_size,
     }
 
 

@@ -18,13 +18,14 @@ from shared.queue import open_queue
 from shared.templates import TEMPLATES
 from tests.bench.invoice import invoice
 from tests.bench.memory import Footprint, footprint
-from tests.bench.products import FullQueue, objects_of, opened_product, worker_process_id
+from tests.bench.products import FullQueue, WholeWay, objects_of, opened_product, seller, worker_process_id
 from tests.bench.results import publish_text
-from tests.bench.ways import two_cores
+from tests.bench.ways import Prepare, two_cores
 from tests.faults.world import World
 
 MINUTES = 10.0
 BATCH = 40
+BATCHES_TO_AN_EXPORT = 5
 LINES_MAX = 40
 SAMPLE_S = 3.0
 SEED = "soak"
@@ -78,18 +79,27 @@ async def soaked(seconds: float) -> list[Sample]:
         async with opened_product() as world, open_queue(world.valkey.url) as redis:
             samples: list[Sample] = []
             async with _sampling(samples) as printed:
-                await _keep_printing(world, FullQueue(world, redis), seconds, printed)
+                ways = (
+                    FullQueue(world, redis).prepare,
+                    WholeWay(world.urls[0], await seller(world)).prepare_export,
+                )
+                await _keep_printing(world, *ways, seconds, printed)
             return samples
 
 
-async def _keep_printing(world: World, worker: FullQueue, seconds: float, printed: list[int]) -> None:
+async def _keep_printing(
+    world: World, alone: Prepare, together: Prepare, seconds: float, printed: list[int]
+) -> None:
     """What has been printed is deleted, since it is the memory that matters and not the disk."""
     chance, numbers = Random(SEED), count(1)
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        work = await worker.prepare([varied(next(numbers), chance) for _ in range(BATCH)])
+    for turn in count(1):
+        prepare = alone if turn % BATCHES_TO_AN_EXPORT else together
+        work = await prepare([varied(next(numbers), chance) for _ in range(BATCH)])
         printed[0] += len(await work())
-        await asyncio.to_thread(shutil.rmtree, objects_of(world) / "pdf")
+        await asyncio.to_thread(shutil.rmtree, objects_of(world), ignore_errors=True)
+        if time.monotonic() > end:
+            return
 
 
 @asynccontextmanager
@@ -151,9 +161,11 @@ def report(samples: Sequence[Sample], grown: Sequence[Growth]) -> str:
         for growth in grown
     )
     return f"""\
-`make soak`: one worker with two browsers on a queue that is never empty for long, for {samples[-1].seconds / 60:.0f}
-minutes: documents of 1 to {LINES_MAX} lines in {len(WORDS)} languages, all templates, both papers. Memory is PSS, every
-{SAMPLE_S:.0f} s; flat is a line fitted to the second half that rises by no more than {GROWTH_MAX:.0%} of the mean.
+`make soak`: one worker on a queue that is never empty for long, for {samples[-1].seconds / 60:.0f}
+minutes: documents of 1 to {LINES_MAX} lines in {len(WORDS)} languages, all templates, both papers; of every
+{BATCHES_TO_AN_EXPORT} batches of {BATCH} one is an export, by a third browser. Memory is PSS, every {SAMPLE_S:.0f} s, the
+worker's with that of the driver; flat is a line fitted to the second half that rises by no more than {GROWTH_MAX:.0%} of
+the mean.
 
 | minute | PDFs so far | worker MB, median | browsers MB, median |
 | ---: | ---: | ---: | ---: |

@@ -7,7 +7,7 @@ import asyncio
 import importlib
 import os
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from functools import cache
@@ -23,7 +23,7 @@ from services.renderer.fonts import FOLDER, fontconfig_environment
 from services.renderer.page import document_page
 from shared.messages import RenderJob
 from tests.bench.browsers import html_of
-from tests.bench.ways import AT_ONCE, Way, Work
+from tests.bench.ways import AT_ONCE, Prepare, Way, Work
 
 SOURCE = Path(__file__).with_name("invoice.typ")
 FONT_FACE = re.compile(r"@font-face\s*\{[^}]*\}")
@@ -109,7 +109,7 @@ def _compiler() -> Any:
 
 def _composing(
     processes: Sequence[ProcessPoolExecutor], compose: Compose, source_of: Callable[[RenderJob], str]
-) -> Callable[[Sequence[RenderJob]], Awaitable[Work]]:
+) -> Prepare:
     """Each process has its share in one call, so that passing documents to and fro costs next to nothing."""
 
     async def prepare(jobs: Sequence[RenderJob]) -> Work:

@@ -15,6 +15,7 @@ from shared.messages import RenderJob
 AT_ONCE = 2
 
 Work = Callable[[], Awaitable[Sequence[bytes]]]
+Prepare = Callable[[Sequence[RenderJob]], Awaitable[Work]]
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
@@ -28,7 +29,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     documents: int
     warm_up: int
-    prepare: Callable[[Sequence[RenderJob]], Awaitable[Work]]
+    prepare: Prepare
     rounds: int = 1_000
 
 
