@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 
+from tests.faults import pdfs_run
 from tests.faults.cases import CASES
 from tests.faults.rounds import Case, Row, play
 from tests.faults.table import markdown, publish
@@ -18,6 +19,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     cases = [case for case in CASES if options.only in case.name]
     print(f"seed {options.seed}", flush=True)
+    if options.suite == "pdfs":
+        sys.exit(pdfs_run.main(only=options.only, rounds=options.rounds, seed=options.seed))
     rows = asyncio.run(_play_all(cases, options))
     print(f"\n{markdown(rows)}")
     problems = [f"{row.fault}: {problem}" for row in rows for problem in row.problems]
@@ -29,6 +32,9 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make faults")
+    parser.add_argument(
+        "suite", nargs="?", choices=("counts", "pdfs"), default="counts", help="what the faults are done to"
+    )
     parser.add_argument(
         "--seed", default=secrets.token_hex(4), help="the moments of the faults; new each time"
     )
