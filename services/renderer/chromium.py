@@ -220,8 +220,9 @@ class Chromium:
         await asyncio.gather(*(self.print("<!doctype html><p>warm") for _ in range(pages)))
 
     async def answers(self) -> bool:
-        """Whether all browsers that are up answer."""
-        return all(await asyncio.gather(*(page.answers() for page in self.pages)))
+        """Whether all browsers that are up answer; one that has ended is replaced when it is needed."""
+        up = [page for page in self.pages if page.browser.is_connected()]
+        return all(await asyncio.gather(*(page.answers() for page in up)))
 
     @property
     def memory_bytes(self) -> int:

@@ -149,7 +149,9 @@ class Press:
             wanted(each.manuscript.page, sheets=len(each.sheets), updated_at=each.manuscript.job.updated_at)
             for each in settings
         ]
-        return await asyncio.to_thread(finish, printed, expected)
+        weight = sum(each.manuscript.weight for each in settings)
+        beside = LINES_BESIDE_OTHERS if len(settings) > 1 else 0  # Many files are too much to wait for.
+        return await _compute(weight + beside, finish, printed, expected)
 
     async def _fill(self, settings: Sequence[Setting]) -> str:
         template = settings[0].manuscript.job.template

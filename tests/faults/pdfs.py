@@ -225,7 +225,8 @@ async def play(shop: Shop, case: Case, rounds: int, seed: str) -> Row:
 
 
 async def _is_whole(shop: Shop) -> bool:
-    """Both renderers have their browser again."""
+    """Both renderers have their browser again, which comes with the next document."""
+    await asyncio.gather(*(shop.can_print() for _ in shop.renderers))
     return len(shop.browsers()) == len(shop.renderers)
 
 
