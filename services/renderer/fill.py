@@ -5,7 +5,6 @@ from pathlib import Path
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from services.renderer.page import DocumentPage
 from services.renderer.sheets import Sheet, mark
@@ -33,8 +32,11 @@ PAPERS = {paper.name: paper for paper in (Paper("A4", 210, 297), Paper("letter",
 
 
 def template_environment() -> Environment:
-    """The templates, compiled once at their first use."""
-    return ImmutableSandboxedEnvironment(
+    """The templates, compiled once at their first use.
+
+    They are ours and may do what they like; Jinja's sandbox, which guards against others', took half of filling.
+    """
+    return Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
