@@ -24,7 +24,17 @@ from services.renderer.chromium import Chromium
 from services.renderer.metrics import Metrics
 from services.renderer.render import GIVEN_UP, MALFORMED, UNFILLABLE
 from services.renderer.worker import Lane, render_lane, serve
-from shared.messages import RENDER_DONE_CHANNEL, RENDER_FUNCTION, RENDER_QUEUE, RenderDone, RenderJob
+from shared.messages import (
+    EXPORT_PART_FUNCTION,
+    EXPORT_QUEUE,
+    RENDER_DONE_CHANNEL,
+    RENDER_FUNCTION,
+    RENDER_QUEUE,
+    ExportEntry,
+    ExportPart,
+    RenderDone,
+    RenderJob,
+)
 from shared.objects import open_store, read
 from shared.queue import Queue, open_queue
 
@@ -322,3 +332,21 @@ async def test_the_process_leaves_no_other(
     assert await process.wait() == (0 if blow == signal.SIGTERM else -blow)
     _, alive = await asyncio.to_thread(psutil.wait_procs, family, timeout=5)
     assert [member for member in alive if member.status() != psutil.STATUS_ZOMBIE] == []
+
+
+async def test_stopping_finishes_an_export_s_part_that_is_under_way(
+    gateway: Gateway, process: Process, job: RenderJob, store: ObjectStore
+) -> None:
+    numbered = [msgspec.structs.replace(job, document_id=f"doc_{number}") for number in range(60)]
+    entries = tuple(ExportEntry(document_id=one.document_id, job=one) for one in numbered)
+    payload = msgspec.msgpack.encode(ExportPart(entries=entries))
+    exports = Queue(gateway.queue, EXPORT_QUEUE)
+    await exports.enqueue(EXPORT_PART_FUNCTION, ("export/part", payload), job_id="export/part", expires_s=300)
+    for _ in range(2000):
+        if await gateway.queue.exists("arq:in-progress:export/part"):
+            break
+        await asyncio.sleep(0.01)
+    process.terminate()
+    assert await process.wait() == 0
+    assert await read(store, "export/part")
+    assert await gateway.left() == []
