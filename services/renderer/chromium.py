@@ -28,6 +28,8 @@ PRINT_TIMEOUT_S = 14.0
 CLOSE_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 2.0
 ATTEMPTS_MAX = 2
+# A page that only ever gets new documents takes a thousandth longer with each; a navigation makes it as new.
+PRINTS_UNTURNED_MAX = 50
 # Between two looks at a browser's memory; a look takes two milliseconds.
 PRINTS_UNWEIGHED_MAX = 20
 # What takes so long may hold as much in one go.
@@ -76,6 +78,7 @@ class Page:
     control: CDPSession
     process_id: int
     prints: int = 0
+    turned_at: int = 0
     weighed_at: int = 0
     memory_bytes: int = 0
 
@@ -92,6 +95,12 @@ class Page:
         async with asyncio.timeout(ANSWER_TIMEOUT_S):
             told = await self.control.send("SystemInfo.getProcessInfo")
         return [entry["id"] for entry in told["processInfo"]]
+
+    async def turn(self) -> None:
+        """Leave behind all documents so far; raises Error or TimeoutError when the page does not."""
+        self.turned_at = self.prints
+        async with asyncio.timeout(LOAD_TIMEOUT_S):
+            await self.session.send("Page.navigate", {"url": "about:blank"})
 
     async def weigh(self) -> None:
         """Look how much memory the browser holds; raises Error or TimeoutError when it does not answer."""
@@ -272,11 +281,13 @@ class Chromium:
             return "broken"
         if page.prints >= self.wear.prints_max:
             return "prints"
-        if page.prints - page.weighed_at >= PRINTS_UNWEIGHED_MAX:
-            try:
+        try:
+            if page.prints - page.turned_at >= PRINTS_UNTURNED_MAX:
+                await page.turn()
+            if page.prints - page.weighed_at >= PRINTS_UNWEIGHED_MAX:
                 await page.weigh()
-            except (Error, TimeoutError):
-                return "broken"
+        except (Error, TimeoutError):
+            return "broken"
         return "memory" if page.memory_bytes > self.wear.memory_bytes_max else ""
 
     def _forget(self, page: Page, reason: str) -> None:

@@ -110,6 +110,17 @@ async def test_a_browser_is_replaced_after_so_many_prints(chromium_path: str) ->
     assert used[:3] == [used[0]] * 3
 
 
+async def test_a_page_that_was_turned_prints_the_same_on_the_same_browser(
+    chromium_path: str, monkeypatch: pytest.MonkeyPatch, text_of: Callable[[bytes], str]
+) -> None:
+    """A page that is never turned prints slower and slower."""
+    monkeypatch.setattr(module, "PRINTS_UNTURNED_MAX", 2)
+    async with open_chromium(path=chromium_path, sandbox=False, pages=1, prints_max=100) as browsers:
+        assert [text_of(await browsers.print(f"<p>{n}")) for n in range(7)] == list("0123456")
+        assert the_page(browsers).turned_at == 6
+        assert not browsers.tally.replaced
+
+
 async def test_no_process_is_left(chromium_path: str) -> None:
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     async with open_chromium(path=chromium_path, sandbox=False, pages=2, prints_max=10) as browsers:
