@@ -47,6 +47,8 @@ FLAGS = (
     "--no-pings",
     "--disable-dev-shm-usage",
     "--font-render-hinting=none",
+    # A print of many documents makes much garbage: collected later, it costs a tenth less for some 200 MB more.
+    "--js-flags=--initial-old-space-size=128",
 )
 PRINT_OPTIONS: dict[str, Any] = {
     "printBackground": True,

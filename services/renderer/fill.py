@@ -1,5 +1,6 @@
 """Documents' words put into a template's HTML; whatever a customer wrote comes out as text."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,14 @@ from services.renderer.sheets import Sheet, mark
 from shared.templates import TEMPLATES
 
 FOLDER = Path(__file__).parent / "templates"
+# Not what every template's own font writes in all its weights: Latin, Greek, Cyrillic and their punctuation. To name
+# the fonts of all other scripts costs a print a tenth of its time, so they are named where one may be needed.
+OTHER_SCRIPTS = re.compile(
+    "[^\0-~\xa0-\xac\xae-\xb1\xb4-\xb8\xba-\u0113\u0116-\u012b\u012e-\u0131\u0134-\u0137\u0139-\u013e\u0141-\u0148"
+    "\u014a-\u014d\u0150-\u017e\u0384-\u038a\u038c\u038e-\u03a1\u03a3-\u03ce\u0400-\u045f\u0490\u0491\u1ea0-\u1ef9"
+    "\u2013\u2014\u2018-\u201a\u201c-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a"
+    "\u20a9\u20ab\u20ac\u20b9\u20ba\u20bd\u2116\u2122\u2212]"
+)
 
 Document = tuple[DocumentPage, Sequence[Sheet]]
 
@@ -55,4 +64,9 @@ def fill(environment: Environment, template: str, documents: Sequence[Document])
         raise TemplateNotFound(template)
     paper = PAPERS[documents[0][0].page_size]
     frame = environment.get_template(f"{template}/document.html")
-    return frame.render(paper=paper, documents=documents, mark=mark)
+    return frame.render(paper=paper, documents=documents, other_scripts=_other_scripts(documents), mark=mark)
+
+
+def _other_scripts(documents: Sequence[Document]) -> bool:
+    words = msgspec.json.encode([page for page, _ in documents]).decode()
+    return OTHER_SCRIPTS.search(words) is not None

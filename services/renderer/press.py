@@ -23,8 +23,8 @@ from services.renderer.printed import PrintedError
 from services.renderer.sheets import Sheet, fits_likely, galley_sheets, one_sheet, paginate
 from shared.messages import RenderJob
 
-# A print's fixed cost is shared by then, and one that breaks has not cost much.
-SHEETS_A_PRINT = 20
+# A print's fixed cost is shared by then, and one that breaks has not cost much; three make a part of an export.
+SHEETS_A_PRINT = 34
 # Lines of documents that are measured together.
 LINES_A_GALLEY = 400
 # More lines would make others wait: filling them takes about ten milliseconds.

@@ -53,7 +53,7 @@ from shared.queue import RENDER_TIMEOUT_S, Queue, encode_job
 from shared.settings import SettingsError
 
 # Beyond what prints, so that the next document is already here when a browser becomes free.
-JOBS_AHEAD = 1
+JOBS_AHEAD = 2
 # Of the browsers that print exports, so that single documents go first.
 EXPORT_NICENESS = 10
 BROKEN = "The document met a defect of the renderer"

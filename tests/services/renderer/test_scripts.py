@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import pytest
 
+from services.renderer.fill import OTHER_SCRIPTS
 from services.renderer.press import Press
 from shared.locales import LOCALES
 from shared.messages import RenderJob
@@ -121,3 +122,23 @@ def written(invoice: RenderJob, text: str) -> RenderJob:
 def squeezed(text: str) -> str:
     """A long word may be broken to the next line, so spaces do not count."""
     return "".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("template", "own"),
+    [("clean", "Inter"), ("modern", "Manrope"), ("classic", "EBGaramond"), ("minimal", "Geologica")],
+)
+async def test_what_needs_no_other_font_is_written_in_the_templates_own(
+    template: str,
+    own: str,
+    press: Press,
+    example: Callable[[str], RenderJob],
+    fonts: Callable[[bytes], list[str]],
+) -> None:
+    """Else a document would be drawn in one font alone and in another beside documents that need more fonts."""
+    plain = "".join(char for char in map(chr, range(0x20, 0x3000)) if not OTHER_SCRIPTS.search(char))
+    assert len(plain) > 500
+    invoice = msgspec.structs.replace(example("invoice-clean"), template=template)
+    [pdf] = await press.print([written(invoice, plain.replace("<", "").strip())])
+    assert isinstance(pdf, bytes)
+    assert {font.split()[0].partition("+")[2].partition("-")[0] for font in fonts(pdf)} == {own}
