@@ -52,8 +52,10 @@ from shared.objects import open_store
 from shared.queue import RENDER_TIMEOUT_S, Queue, encode_job
 from shared.settings import SettingsError
 
-# Beyond what prints, so that the next document is already here when a browser becomes free.
-JOBS_AHEAD = 2
+# Beyond what prints, so that the next documents are filled already when a browser becomes free.
+JOBS_AHEAD = 3
+# A part of an export keeps a browser for half a second.
+PARTS_AHEAD = 1
 # Of the browsers that print exports, so that single documents go first.
 EXPORT_NICENESS = 10
 BROKEN = "The document met a defect of the renderer"
@@ -76,6 +78,7 @@ class Lane:
     context: dict[str, Any]
     chromium: Chromium
     pages: int
+    ahead: int = JOBS_AHEAD
     timeout_s: int = RENDER_TIMEOUT_S
     locked_s: float | None = None
     metrics: Metrics
@@ -153,6 +156,7 @@ def export_lane(chromium: Chromium, pages: int, store: ObjectStore, metrics: Met
         context={"exporter": exporter},
         chromium=chromium,
         pages=pages,
+        ahead=PARTS_AHEAD,
         timeout_s=PART_TIMEOUT_S,
         locked_s=LOCKED_S,
         metrics=metrics,
@@ -205,7 +209,7 @@ def new_worker(redis: ArqRedis, queue: Queue, lane: Lane) -> Worker:
         redis,
         queue,
         lane.functions,
-        slots=lane.pages + JOBS_AHEAD,
+        slots=lane.pages + lane.ahead,
         timeout_s=lane.timeout_s,
         locked_s=lane.locked_s,
         context=lane.context,

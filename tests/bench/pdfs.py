@@ -25,14 +25,15 @@ own ways, which begin with the document itself and end with the finished file.
 
 - *A new browser* and *a new context* for each PDF: Playwright as its documentation shows it, two at a time, in one
   browser in the second case: `set_content`, wait for `load`, `pdf`, close.
-- *A warm page, through Playwright*: two browsers with one page each that live on: `set_content` and `pdf`.
+- *A warm page with new content*: two browsers with one page each that live on: Playwright's `set_content` and `pdf`.
+  These three print the worker's page without the rule that keeps it off the screen, which is a lever of ours.
 - *The bare warm page*: the same two browsers as our worker's, `Page.setDocumentContent` and `Page.printToPDF` over the
   DevTools protocol, and nothing else. It is what all is compared with.
 - *Our worker*: a worker process on a queue that was filled while it stood still, until the last PDF lies in the store,
   which is a folder: words, HTML, print, proof, finishing and storing.
 - *Our whole way*: callers who `GET` the PDFs of documents that nobody has asked for before, with gateway, metering,
   PostgreSQL, Valkey, the worker and the callers all on the same two cores.
-- *The bulk way*: documents of one account, twenty in a print, split, each proved to be its own and finished, in two
+- *The bulk way*: documents of one account in parts of 100, split, each proved to be its own and finished, in two
   browsers; what a worker does for an export, before it stores them.
 - *A whole export*: `POST /v1/exports` of documents that have never been printed, until the archive of them is
   downloaded and unpacked; a worker has one browser for exports, which lets all others go first.
@@ -55,7 +56,9 @@ class Ratio(msgspec.Struct, frozen=True):
 
 RATIOS = (
     Ratio("worker_vs_warm_page", "worker", "warm_page"),
+    Ratio("worker_vs_new_content", "worker", "warm_playwright"),
     Ratio("bulk_vs_warm_page", "bulk", "warm_page"),
+    Ratio("bulk_vs_new_content", "bulk", "warm_playwright"),
     Ratio("bulk_vs_new_context", "bulk", "new_context"),
     Ratio("bulk_vs_typst", "bulk", "typst"),
 )
