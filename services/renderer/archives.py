@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
-from services.renderer.merge import Merger
-from services.renderer.metadata import Description
+from services.renderer.pdf.merge import Merger
+from services.renderer.pdf.metadata import Description
 from shared.messages import ExportedDocument
 
 MANIFEST = "manifest.csv"

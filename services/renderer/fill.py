@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound
 
+from services.renderer.layout.sheets import Sheet, mark
 from services.renderer.page import DocumentPage
-from services.renderer.sheets import Sheet, mark
 from shared.templates import TEMPLATES
 
 FOLDER = Path(__file__).parent / "templates"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from services.renderer.chromium import open_chromium
 from services.renderer.fill import template_environment
-from services.renderer.picture import picture
+from services.renderer.pdf.picture import picture
 from services.renderer.press import Press
 from services.renderer.preview import sample
 from shared.templates import TEMPLATES

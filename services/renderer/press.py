@@ -16,11 +16,11 @@ from obstore.exceptions import BaseError as StoreError
 
 from services.renderer.chromium import Chromium, PrintError
 from services.renderer.fill import PAPERS, fill
-from services.renderer.finish import finish, wanted
-from services.renderer.galley import Galley, measure
+from services.renderer.layout.galley import Galley, measure
+from services.renderer.layout.sheets import Sheet, fits_likely, galley_sheets, one_sheet, paginate
 from services.renderer.page import DocumentPage, document_page, subtotal_through
-from services.renderer.printed import PrintedError
-from services.renderer.sheets import Sheet, fits_likely, galley_sheets, one_sheet, paginate
+from services.renderer.pdf.finish import finish, wanted
+from services.renderer.pdf.printed import PrintedError
 from shared.messages import RenderJob
 
 # A print's fixed cost is shared by then, and one that breaks has not cost much; three make a part of an export.

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from services.renderer.fill import FOLDER
-from services.renderer.picture import picture
+from services.renderer.pdf.picture import picture
 from services.renderer.press import Press
 from shared.messages import PreviewJob, RenderJob
 from shared.templates import TEMPLATES

@@ -10,29 +10,15 @@ CODE = (
     "amounts.py",
     "chromium.py",
     "fill.py",
-    "finish.py",
     "fonts.py",
-    "galley.py",
-    "glyphs.py",
     "kinds.py",
-    "lines.py",
     "logos.py",
-    "metadata.py",
-    "outline.py",
     "page.py",
     "payment_code.py",
-    "picture.py",
-    "pdf.py",
     "press.py",
     "preview.py",
-    "printed.py",
-    "proof.py",
-    "rows.py",
-    "sheets.py",
-    "snapshot.py",
-    "tags.py",
-    "trim.py",
 )
+PACKAGES = ("layout", "pdf", "words")
 LOOKS = (".html", ".css", ".json", ".ttf", ".conf")
 DIGITS = 16
 
@@ -48,7 +34,7 @@ def templates_version() -> str:
 
 def _files() -> Iterator[Path]:
     yield from (FOLDER / name for name in CODE)
-    yield from sorted((FOLDER / "words").glob("*.py"))
+    yield from sorted(path for package in PACKAGES for path in (FOLDER / package).glob("*.py"))
     folders = (FOLDER / "templates", FOLDER / "fonts")
     yield from sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in LOOKS)
 

@@ -12,8 +12,8 @@ from deploy.local.browser import installed
 from services.renderer.chromium import Chromium, open_chromium
 from services.renderer.fill import fill, template_environment
 from services.renderer.fonts import fontconfig_environment
+from services.renderer.layout.sheets import one_sheet
 from services.renderer.page import document_page
-from services.renderer.sheets import one_sheet
 from shared.messages import RenderJob
 from tests.bench.ways import AT_ONCE, Prepare, Way, Work, two_at_once
 

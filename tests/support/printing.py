@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from services.renderer.finish import Wanted
-from services.renderer.sheets import mark
+from services.renderer.layout.sheets import mark
+from services.renderer.pdf.finish import Wanted
 
 STYLE = """\
 @page { size: A4; margin: 0 }

@@ -8,8 +8,8 @@ import pytest
 from jinja2 import Environment, TemplateNotFound, UndefinedError
 
 from services.renderer.fill import FOLDER, PAPERS, fill
+from services.renderer.layout.sheets import Sheet, mark, one_sheet
 from services.renderer.page import Row, document_page
-from services.renderer.sheets import Sheet, mark, one_sheet
 from shared.messages import RenderJob
 from shared.templates import TEMPLATES
 

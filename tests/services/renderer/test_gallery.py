@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from services.renderer.gallery import WIDTH_PX
-from services.renderer.picture import picture
+from services.renderer.pdf.picture import picture
 from services.renderer.preview import sample
 from shared.messages import RenderJob
 from shared.templates import TEMPLATES

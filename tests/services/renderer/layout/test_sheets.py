@@ -5,11 +5,11 @@ import itertools
 import msgspec
 import pytest
 
-from services.renderer.galley import Galley, TallRow
-from services.renderer.lines import ROUNDING_PX
+from services.renderer.layout.galley import Galley, TallRow
+from services.renderer.layout.lines import ROUNDING_PX
+from services.renderer.layout.sheets import Sheet, fits_likely, galley_sheets, mark, one_sheet, paginate
+from services.renderer.layout.snapshot import TextLine
 from services.renderer.page import Address, DocumentPage, Line, Row
-from services.renderer.sheets import Sheet, fits_likely, galley_sheets, mark, one_sheet, paginate
-from services.renderer.snapshot import TextLine
 from services.renderer.words.languages import WORDS
 
 ROW, CARRY, TOTALS, LINE = 40.0, 30.0, 100.0, 20.0

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from services.renderer.chromium import Page
-from services.renderer.snapshot import Box, Snapshot, TextLine
+from services.renderer.layout.snapshot import Box, Snapshot, TextLine
 
 # Five times what 5,000 lines take on a core of their own.
 MEASURE_TIMEOUT_S = 8.0

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import count
 
-from services.renderer.metadata import Description, information, metadata_packet
-from services.renderer.outline import Entry, outline
+from services.renderer.layout.sheets import mark
 from services.renderer.page import DocumentPage
-from services.renderer.pdf import File, references, stream, text
-from services.renderer.printed import Printed, PrintedError, PrintedPage, read
-from services.renderer.proof import ProvedSheet, prove
-from services.renderer.sheets import mark
-from services.renderer.tags import Tags, retag
-from services.renderer.trim import Trimmer, mapped
+from services.renderer.pdf.file import File, references, stream, text
+from services.renderer.pdf.metadata import Description, information, metadata_packet
+from services.renderer.pdf.outline import Entry, outline
+from services.renderer.pdf.printed import Printed, PrintedError, PrintedPage, read
+from services.renderer.pdf.proof import ProvedSheet, prove
+from services.renderer.pdf.tags import Tags, retag
+from services.renderer.pdf.trim import Trimmer, mapped
 
 
 class Wanted(Description, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Sequence
 
-from services.renderer.snapshot import TextLine
+from services.renderer.layout.snapshot import TextLine
 
 LEFT_TO_RIGHT, RIGHT_TO_LEFT = "\u200e", "\u200f"
 MARKS = {"L": LEFT_TO_RIGHT, "R": RIGHT_TO_LEFT, "AL": RIGHT_TO_LEFT}

@@ -8,10 +8,10 @@ import pytest
 from printing import UPDATED_AT, page, sheet, wanted
 
 from services.renderer.chromium import Chromium
-from services.renderer.finish import finish
-from services.renderer.finished import FinishedError
-from services.renderer.merge import KIDS_PER_NODE, Merger
-from services.renderer.metadata import Description
+from services.renderer.pdf.finish import finish
+from services.renderer.pdf.finished import FinishedError
+from services.renderer.pdf.merge import KIDS_PER_NODE, Merger
+from services.renderer.pdf.metadata import Description
 
 WHOLE = Description(
     language="en", title="Invoices (2026)", author="Northwind", subject="", updated_at=UPDATED_AT

@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain
 
-from services.renderer.printed import Article, Printed, PrintedPage
+from services.renderer.pdf.printed import Article, Printed, PrintedPage
 
 NOWHERE = -1
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from services.renderer.galley import Galley
-from services.renderer.lines import cut, fitting, joined
+from services.renderer.layout.galley import Galley
+from services.renderer.layout.lines import cut, fitting, joined
+from services.renderer.layout.rows import rows_of, take
 from services.renderer.page import DocumentPage, Line
-from services.renderer.rows import rows_of, take
 
 # What stands on a sheet in lines of text, about: all but the address, a row without its description, what is above
 # and between notes, and how to pay.

@@ -10,10 +10,10 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from services.renderer.glyphs import Face, read
-from services.renderer.pdf import stream
-from services.renderer.printed import Printed
-from services.renderer.proof import ProvedSheet
+from services.renderer.pdf.file import stream
+from services.renderer.pdf.glyphs import Face, read
+from services.renderer.pdf.printed import Printed
+from services.renderer.pdf.proof import ProvedSheet
 
 # Bytes of a font as it is compressed, which those of no European language reach.
 FONT_SIZE_MIN = 40_000

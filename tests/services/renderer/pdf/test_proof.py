@@ -6,7 +6,7 @@ import pytest
 from printing import TALL, page, sheet, wanted
 
 from services.renderer.chromium import Chromium
-from services.renderer.finish import finish
+from services.renderer.pdf.finish import finish
 
 Words = Callable[[bytes], list[str]]
 

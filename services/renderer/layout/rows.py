@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from services.renderer.galley import Galley, TallRow
-from services.renderer.lines import Lines, cut, fitting, height, joined
+from services.renderer.layout.galley import Galley, TallRow
+from services.renderer.layout.lines import Lines, cut, fitting, height, joined
 from services.renderer.page import Line
 
 # Of a row that is split, on the sheet that it is split on, so that its numbers do not stand higher than its words.

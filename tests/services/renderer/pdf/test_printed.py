@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from printing import page, sheet, wanted
 
 from services.renderer.chromium import Chromium
-from services.renderer.finish import finish
-from services.renderer.printed import PrintedError, read
+from services.renderer.pdf.finish import finish
+from services.renderer.pdf.printed import PrintedError, read
 
 NAMES = ("Alder", "Birch", "Cedar")
 DOCUMENTS = [wanted(name, sheets=2 if name == "Birch" else 1) for name in NAMES]

@@ -9,8 +9,8 @@ import pytest
 from printing import page, sheet, wanted
 
 from services.renderer.chromium import Chromium
-from services.renderer.finish import finish
-from services.renderer.glyphs import read
+from services.renderer.pdf.finish import finish
+from services.renderer.pdf.glyphs import read
 
 # The browser puts all of a font in for so many glyphs.
 DOCUMENTS, LETTERS = 10, 200

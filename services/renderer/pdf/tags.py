@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from services.renderer.printed import REFERENCE, STRING, Printed, PrintedError
-from services.renderer.proof import ProvedSheet
+from services.renderer.pdf.printed import REFERENCE, STRING, Printed, PrintedError
+from services.renderer.pdf.proof import ProvedSheet
 
 ELEMENT = re.compile(
     rb"(\d+) 0 obj\n<</Type /StructElem\n/S /(\w+)\n((?:/(?:Alt|ActualText|E|Lang|T) " + STRING + rb"\n)*)"

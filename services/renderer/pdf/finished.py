@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from services.renderer.pdf import OFFSET_SIZE, ROW_SIZE
+from services.renderer.pdf.file import OFFSET_SIZE, ROW_SIZE
 
 STRING = rb"(?:\((?:[^()\\]|\\.)*\)|<[0-9A-F]*>)"
 END = re.compile(rb"startxref\n(\d+)\n%%EOF\n\Z")

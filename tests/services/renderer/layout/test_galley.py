@@ -10,10 +10,10 @@ from jinja2 import Environment
 
 from services.renderer.chromium import Chromium, Page
 from services.renderer.fill import PAPERS, fill
-from services.renderer.galley import Galley, measure
+from services.renderer.layout.galley import Galley, measure
+from services.renderer.layout.sheets import Sheet, galley_sheets, paginate
+from services.renderer.layout.snapshot import Box, Snapshot
 from services.renderer.page import DocumentPage, document_page, subtotal_through
-from services.renderer.sheets import Sheet, galley_sheets, paginate
-from services.renderer.snapshot import Box, Snapshot
 from shared.messages import RenderJob
 from shared.templates import TEMPLATES
 

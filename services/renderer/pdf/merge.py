@@ -10,9 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from services.renderer.finished import STRING, Finished, FinishedError, read
-from services.renderer.metadata import Description, information, metadata_packet
-from services.renderer.pdf import (
+from services.renderer.pdf.file import (
     FREE,
     HEADER,
     ROW_SIZE,
@@ -27,6 +25,8 @@ from services.renderer.pdf import (
     stream,
     text,
 )
+from services.renderer.pdf.finished import STRING, Finished, FinishedError, read
+from services.renderer.pdf.metadata import Description, information, metadata_packet
 
 REFERENCE = re.compile(STRING + rb"|(\d+) 0 R")
 KEY = re.compile(rb"/StructParents (\d+)")

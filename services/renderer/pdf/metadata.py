@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
-from services.renderer.pdf import text
+from services.renderer.pdf.file import text
 
 PRODUCER = "InvoUno"
 PACKET = """\

@@ -9,7 +9,7 @@ import pytest
 from printing import TABLE, UPDATED_AT, page, sheet, wanted
 
 from services.renderer.chromium import Chromium, open_chromium
-from services.renderer.finish import Wanted, finish
+from services.renderer.pdf.finish import Wanted, finish
 from shared.messages import RenderJob
 
 HOSTILE = "a) endobj 5 0 R stream\\ (b <FEFF> >> é 汉字 عربي 😀"
