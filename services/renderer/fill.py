@@ -55,8 +55,10 @@ def template_environment() -> Environment:
     )
 
 
-def fill(environment: Environment, template: str, documents: Sequence[Document]) -> str:
-    """One print of documents that have a paper size in common.
+def fill(
+    environment: Environment, template: str, documents: Sequence[Document], *, measured: bool = False
+) -> str:
+    """One print of documents that have a paper size in common, or what is ``measured`` before one.
 
     Raises TemplateNotFound for a template that is not in the catalogue, KeyError for unknown paper.
     """
@@ -64,7 +66,10 @@ def fill(environment: Environment, template: str, documents: Sequence[Document])
         raise TemplateNotFound(template)
     paper = PAPERS[documents[0][0].page_size]
     frame = environment.get_template(f"{template}/document.html")
-    return frame.render(paper=paper, documents=documents, other_scripts=_other_scripts(documents), mark=mark)
+    other_scripts = _other_scripts(documents)
+    return frame.render(
+        paper=paper, documents=documents, other_scripts=other_scripts, measured=measured, mark=mark
+    )
 
 
 def _other_scripts(documents: Sequence[Document]) -> bool:

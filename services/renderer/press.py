@@ -131,11 +131,12 @@ class Press:
         await self._print_set(settings, outcomes)
 
     async def _measure(self, manuscripts: Sequence[Manuscript], *, slack_px: float) -> list[Setting]:
-        html = await self._fill([Setting(each, galley_sheets(each.page)) for each in manuscripts])
+        galleys = [Setting(each, galley_sheets(each.page)) for each in manuscripts]
+        html = await self._fill(galleys, measured=True)
         width_px = PAPERS[manuscripts[0].page.page_size].width_px
-        galleys = await self._chromium.use(lambda page: measure(page, html, width_px=width_px))
+        found = await self._chromium.use(lambda page: measure(page, html, width_px=width_px))
         weight = sum(each.weight for each in manuscripts)
-        return await _compute(weight, _paginated, manuscripts, galleys, slack_px)
+        return await _compute(weight, _paginated, manuscripts, found, slack_px)
 
     async def _print_set(self, settings: list[Setting], outcomes: Outcomes) -> None:
         for run in _runs(settings, SHEETS_A_PRINT):
@@ -153,11 +154,11 @@ class Press:
         beside = LINES_BESIDE_OTHERS if len(settings) > 1 else 0  # Many files are too much to wait for.
         return await _compute(weight + beside, finish, printed, expected)
 
-    async def _fill(self, settings: Sequence[Setting]) -> str:
+    async def _fill(self, settings: Sequence[Setting], *, measured: bool = False) -> str:
         template = settings[0].manuscript.job.template
         documents = [(each.manuscript.page, each.sheets) for each in settings]
         weight = sum(each.manuscript.weight for each in settings)
-        return await _compute(weight, fill, self._templates, template, documents)
+        return await _compute(weight, fill, self._templates, template, documents, measured=measured)
 
 
 def _paginated(

@@ -37,7 +37,7 @@ def long(job: RenderJob, template: str, paper: str, locale: str) -> RenderJob:
 
 
 async def galley_of(chromium: Chromium, templates: Environment, template: str, page: DocumentPage) -> Galley:
-    html = fill(templates, template, [(page, galley_sheets(page))])
+    html = fill(templates, template, [(page, galley_sheets(page))], measured=True)
     width_px = PAPERS[page.page_size].width_px
     [galley] = await chromium.use(lambda browser: measure(browser, html, width_px=width_px))
     return galley
@@ -75,7 +75,7 @@ async def test_sheets_are_as_high_as_paper_and_their_rows_as_high_as_measured(
     page = document_page(job)
     galley = await galley_of(chromium, templates, template, page)
     sheets = paginate(galley, page, partial(subtotal_through, job))
-    html = fill(templates, template, [(page, sheets)])
+    html = fill(templates, template, [(page, sheets)], measured=True)
     size = PAPERS[page.page_size]
     found = await chromium.use(lambda browser: laid_out(browser, html, size.width_px))
     assert len(found) == len(sheets) > 5
@@ -124,7 +124,7 @@ async def test_galleys_are_measured_together_as_they_are_alone(
         document_page(msgspec.structs.replace(example(name), template="clean"))
         for name in ("invoice-clean", "quote-modern", "money-huge", "receipt-minimal")
     ]
-    html = fill(templates, "clean", [(page, galley_sheets(page)) for page in pages])
+    html = fill(templates, "clean", [(page, galley_sheets(page)) for page in pages], measured=True)
     together = await chromium.use(lambda browser: measure(browser, html, width_px=PAPERS["A4"].width_px))
     alone = [await galley_of(chromium, templates, "clean", page) for page in pages]
     for one, other in zip(together, alone, strict=True):
