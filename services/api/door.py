@@ -30,7 +30,8 @@ from services.api.store.keys import Principal
 from shared.errors import Problem
 from shared.postgres import Connection
 
-ADMIT_ATTEMPTS_MAX = 3
+# Each change of the account that happens at the same moment may cost one.
+ADMIT_ATTEMPTS_MAX = 10
 _BODY_METHODS = frozenset({"POST", "PUT", "DELETE"})
 # What the stores raise when they are away, overloaded or not migrated yet: the caller may try again.
 _PASSING = (
