@@ -47,9 +47,10 @@ FLAGS = (
     "--no-pings",
     "--disable-dev-shm-usage",
     "--font-render-hinting=none",
-    # A print of many documents makes much garbage: collected later, it costs a tenth less for some 200 MB more.
-    "--js-flags=--initial-old-space-size=128",
 )
+# For browsers that print many documents at a time: what is thrown away is collected later, which costs a tenth less
+# and some 200 MB more.
+FLAGS_FOR_MANY = ("--js-flags=--initial-old-space-size=128",)
 PRINT_OPTIONS: dict[str, Any] = {
     "printBackground": True,
     "preferCSSPageSize": True,
@@ -137,6 +138,7 @@ class Launcher:
 
     path: str
     sandbox: bool
+    flags: tuple[str, ...] = FLAGS
     driver: Playwright | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -158,7 +160,7 @@ class Launcher:
         browser = await self.driver.chromium.launch(
             executable_path=self.path or None,
             chromium_sandbox=self.sandbox,
-            args=list(FLAGS),
+            args=list(self.flags),
             env={**os.environ, **fontconfig_environment()},
             handle_sigint=False,
             handle_sigterm=False,
@@ -300,14 +302,21 @@ class Chromium:
 
 @contextlib.asynccontextmanager
 async def open_chromium(
-    *, path: str, sandbox: bool, pages: int, prints_max: int, memory_mb_max: int = 1024, niceness: int = 0
+    *,
+    path: str,
+    sandbox: bool,
+    pages: int,
+    prints_max: int,
+    memory_mb_max: int = 1024,
+    niceness: int = 0,
+    flags: tuple[str, ...] = (),
 ) -> AsyncGenerator[Chromium]:
-    """Browsers that are launched at need, all of them gone at the end."""
+    """Browsers that are launched at need, with ``flags`` beside their usual ones; all of them gone at the end."""
     slots: asyncio.Queue[Page | None] = asyncio.Queue()
     for _ in range(pages):
         slots.put_nowait(None)
     wear = Wear(prints_max, memory_mb_max * 1024 * 1024, niceness)
-    chromium = Chromium(Launcher(path, sandbox), wear, slots)
+    chromium = Chromium(Launcher(path, sandbox, FLAGS + flags), wear, slots)
     try:
         yield chromium
     finally:

@@ -26,7 +26,7 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from services.renderer.chromium import Chromium, PrintError, open_chromium
+from services.renderer.chromium import FLAGS_FOR_MANY, Chromium, PrintError, open_chromium
 from services.renderer.exports import LOCKED_S, PART_TIMEOUT_S, Exporter
 from services.renderer.exports import functions as export_functions
 from services.renderer.fill import template_environment
@@ -110,8 +110,10 @@ async def run(settings: Settings) -> None:
             chromium = await stack.enter_async_context(browsers(settings, settings.renderer_pages))
             lanes.append(render_lane(chromium, settings.renderer_pages, store, metrics))
         if settings.renderer_export_pages:
-            niced = browsers(settings, settings.renderer_export_pages, niceness=EXPORT_NICENESS)
-            chromium = await stack.enter_async_context(niced)
+            for_many = browsers(
+                settings, settings.renderer_export_pages, niceness=EXPORT_NICENESS, flags=FLAGS_FOR_MANY
+            )
+            chromium = await stack.enter_async_context(for_many)
             lanes.append(export_lane(chromium, settings.renderer_export_pages, store, metrics))
         app = create_app({lane.queue: Wellness(lane.chromium, lane.presence) for lane in lanes}, metrics)
         await stack.enter_async_context(serving(app, settings.renderer_host, settings.renderer_port))
@@ -119,7 +121,9 @@ async def run(settings: Settings) -> None:
 
 
 @contextlib.asynccontextmanager
-async def browsers(settings: Settings, pages: int, *, niceness: int = 0) -> AsyncGenerator[Chromium]:
+async def browsers(
+    settings: Settings, pages: int, *, niceness: int = 0, flags: tuple[str, ...] = ()
+) -> AsyncGenerator[Chromium]:
     """Browsers that are up; raises PrintError when none starts."""
     async with open_chromium(
         path=settings.chromium_path,
@@ -128,6 +132,7 @@ async def browsers(settings: Settings, pages: int, *, niceness: int = 0) -> Asyn
         prints_max=settings.renderer_prints_max,
         memory_mb_max=settings.renderer_memory_mb_max,
         niceness=niceness,
+        flags=flags,
     ) as chromium:
         await chromium.warm()
         yield chromium

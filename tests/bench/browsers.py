@@ -78,10 +78,10 @@ async def launched(playwright: Playwright) -> Browser:
 
 
 @asynccontextmanager
-async def warm_chromium(pages: int = AT_ONCE) -> AsyncGenerator[Chromium]:
+async def warm_chromium(pages: int = AT_ONCE, flags: tuple[str, ...] = ()) -> AsyncGenerator[Chromium]:
     """The worker's own browsers, and recycled as often as its."""
     async with open_chromium(
-        path=browser_path(), sandbox=os.geteuid() != 0, pages=pages, prints_max=PRINTS_MAX
+        path=browser_path(), sandbox=os.geteuid() != 0, pages=pages, prints_max=PRINTS_MAX, flags=flags
     ) as chromium:
         await chromium.warm()
         yield chromium

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
+from services.renderer.chromium import FLAGS_FOR_MANY
 from services.renderer.fill import template_environment
 from services.renderer.press import SHEETS_A_PRINT, Press
 from services.renderer.worker import PARTS_AHEAD
@@ -18,7 +19,7 @@ PARTS_AT_ONCE = AT_ONCE + PARTS_AHEAD
 
 @asynccontextmanager
 async def opened_bulk_ways() -> AsyncGenerator[dict[str, Way]]:
-    async with warm_chromium() as chromium:
+    async with warm_chromium(flags=FLAGS_FOR_MANY) as chromium:
         press = Press(template_environment(), chromium, _no_logo)
         yield {
             "bulk": Way(

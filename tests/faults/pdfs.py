@@ -84,12 +84,14 @@ class Shop:
         return [above[process_id] for process_id in set(above) - {part.pid for part in parts}]
 
     def _parts(self) -> list[psutil.Process]:
-        family = [child for worker in _workers() for child in worker.children(recursive=True)]
+        family = [child for renderer in self.renderers for child in _descendants(renderer)]
         return [process for process in family if " --type=" in _command(process)]
 
 
-def _workers() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "services.renderer" in _command(child)]
+def _descendants(service: Service) -> list[psutil.Process]:
+    with suppress(psutil.Error):
+        return psutil.Process(service.process_id).children(recursive=True) if service.process_id else []
+    return []
 
 
 def _parent(process: psutil.Process) -> psutil.Process | None:

@@ -39,6 +39,11 @@ class Service:
         self._log = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def process_id(self) -> int | None:
+        """None while it does not run."""
+        return self._process and self._process.pid
+
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
