@@ -27,8 +27,6 @@ UNSTORABLE = "The PDF could not be stored"
 TOO_SLOW = "The document took too long to print"
 GIVEN_UP = "The document ended the renderer each time it was tried"
 
-Make = Callable[[bytes], Awaitable[bytes]]
-
 log = structlog.get_logger()
 
 
