@@ -71,7 +71,7 @@ def _text(costs: Sequence[Cost]) -> str:
     rows = "\n".join(cost.row for cost in costs)
     return f"""\
 One document at a time through a worker, from its queue to the store. Memory is the most that was seen of a worker with
-two browsers while it printed as many again (PSS): the worker's is Python's and the driver's.
+its browsers while it printed as many again (PSS): the worker's is Python's and the driver's.
 
 | lines | pages | ms, median | ms a line | kB | worker MB | browsers MB |
 | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
