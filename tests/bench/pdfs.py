@@ -30,8 +30,8 @@ own ways, which begin with the document itself and end with the finished file.
 - *The bare warm page*: the same two browsers as our worker's, `Page.setDocumentContent` and `Page.printToPDF` over the
   DevTools protocol, and nothing else. It is what all is compared with.
 - *Our worker*: a worker process on a queue that was filled while it stood still, until the last PDF lies in the store,
-  which is a folder: words, HTML, print, proof, finishing and storing. While it does all but print, a browser would stand
-  still: hence the third.
+  a folder: words, HTML, print, proof, finishing and storing. During all but the print a browser would stand still:
+  hence the third.
 - *Our whole way*: callers who `GET` the PDFs of documents that nobody has asked for before, with gateway, metering,
   PostgreSQL, Valkey, the worker and the callers all on the same two cores.
 - *The bulk way*: documents of one account in parts of 100, split, each proved to be its own and finished, in two
