@@ -164,8 +164,8 @@ def report(samples: Sequence[Sample], grown: Sequence[Growth]) -> str:
 `make soak`: one worker on a queue that is never empty for long, for {samples[-1].seconds / 60:.0f}
 minutes: documents of 1 to {LINES_MAX} lines in {len(WORDS)} languages, all templates, both papers; of every
 {BATCHES_TO_AN_EXPORT} batches of {BATCH} one is an export, by a browser of its own. Memory is PSS, every
-{SAMPLE_S:.0f} s; the worker's is with that of the browsers' driver. Flat is a line fitted to the second half that rises by no more than
-{GROWTH_MAX:.0%} of the mean.
+{SAMPLE_S:.0f} s; the worker's is with that of the browsers' driver. Flat is a line fitted to the second half that rises
+by no more than {GROWTH_MAX:.0%} of the mean.
 
 | minute | PDFs so far | worker MB, median | browsers MB, median |
 | ---: | ---: | ---: | ---: |
