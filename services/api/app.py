@@ -5,6 +5,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
+from arq.connections import ArqRedis
+from obstore.store import ObjectStore
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -83,14 +85,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
     metering = open_metering(settings.metering_url, settings.service_token)
     store = open_store(settings.object_store_url)
     logos = Logos(pool, store)
-    rendered = Pdfs(
-        queue,
-        store,
-        logos.place,
-        wait_s=settings.pdf_wait_s,
-        queue_wait_s_max=settings.pdf_queue_wait_s_max,
-        cache_bytes_max=settings.pdf_cache_mb * 1024 * 1024,
-    )
+    rendered = _pdfs(settings, queue, store, logos)
     exporting = Exports(pool, queue, store, logos)
     admission = Admission(meter, Seeding(metering.seed).seed)
     sweep = sweep_reservations(pool, meter, admission, kept_s=settings.reservation_kept_s)
@@ -123,6 +118,17 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         await queue.aclose()
         await meter.aclose()
         await pool.close()
+
+
+def _pdfs(settings: Settings, queue: ArqRedis, store: ObjectStore, logos: Logos) -> Pdfs:
+    return Pdfs(
+        queue,
+        store,
+        logos.place,
+        wait_s=settings.pdf_wait_s,
+        queue_wait_s_max=settings.pdf_queue_wait_s_max,
+        cache_bytes_max=settings.pdf_cache_mb * 1024 * 1024,
+    )
 
 
 async def not_found(scope: Scope, _receive: Receive, send: Send) -> None:
