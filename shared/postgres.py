@@ -15,13 +15,20 @@ CONNECT_TIMEOUT_S = 5.0
 ACQUIRE_TIMEOUT_S = 5.0
 
 
-async def open_pool(url: str, *, size_max: int, statement_timeout_s: float) -> Pool:
-    """A pool of at most ``size_max`` connections; a statement is cancelled by the server after its timeout."""
+async def open_pool(
+    url: str, *, size_max: int, statement_timeout_s: float, sessions_matter: bool = True
+) -> Pool:
+    """A pool of at most ``size_max`` connections; a statement is cancelled by the server after its timeout.
+
+    Where nothing of a session outlives its transaction (no settings, session locks or listening), ``sessions_matter``
+    is to be false: cleaning a session costs a round trip for each use of a connection.
+    """
     return await asyncpg.create_pool(
         url,
         min_size=0,
         max_size=size_max,
         timeout=CONNECT_TIMEOUT_S,
+        reset=None if sessions_matter else _keep,
         command_timeout=statement_timeout_s + 1,
         server_settings={
             "application_name": "invouno",
@@ -29,6 +36,10 @@ async def open_pool(url: str, *, size_max: int, statement_timeout_s: float) -> P
             "timezone": "UTC",
         },
     )
+
+
+async def _keep(_connection: Connection) -> None:
+    """A transaction that was left open the pool has rolled back already."""
 
 
 @asynccontextmanager

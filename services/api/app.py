@@ -21,6 +21,7 @@ from services.api.domain.document import Documents
 from services.api.door import Door
 from services.api.expiry import expire_idempotency
 from services.api.exports import Exports
+from services.api.folding import fold_counts
 from services.api.http import request_id, send_answer
 from services.api.logos import Logos
 from services.api.meter import open_meter
@@ -79,6 +80,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         settings.database_url,
         size_max=settings.database_connections_max,
         statement_timeout_s=STATEMENT_TIMEOUT_S,
+        sessions_matter=False,
     )
     meter = open_meter(settings.meter_url, timeout_s=METER_TIMEOUT_S)
     queue = open_queue(settings.queue_url)
@@ -93,6 +95,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
     works = (
         rendered.listen(),
         expire_idempotency(pool),
+        fold_counts(pool),
         sweep,
         open_calls.keep_sending(),
         exporting.run(),

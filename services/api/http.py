@@ -21,6 +21,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _JSON_TYPE = re.compile(r"application/([a-z0-9.+-]+\+)?json", re.ASCII)
 
 Headers = list[tuple[bytes, bytes]]
+JSON = ((b"content-type", b"application/json"),)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +50,7 @@ encode_json = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def json_answer(value: Any, status: int = 200) -> Answer:
-    return Answer(status=status, body=encode_json(value), headers=((b"content-type", b"application/json"),))
+    return Answer(status=status, body=encode_json(value), headers=JSON)
 
 
 def decode_json(body: bytes) -> Any:

@@ -17,12 +17,14 @@ from services.api.domain.lifecycle import (
 from services.api.domain.numbering import document_number
 from services.api.domain.rules import read_fields, validation_error
 from services.api.door import Door, Operation
-from services.api.http import Answer, decode_json, json_answer
+from services.api.http import JSON, Answer, decode_json, json_answer
+from services.api.routes.bodies import body_around_client, shown_bodies, shown_row, stored_body
 from services.api.routes.lists import WINDOW_PARAMETERS, choice, list_body, read_window
-from services.api.routes.shapes import content_of, document_body, row_of
+from services.api.routes.shapes import content_of, row_of
 from services.api.store import clients, documents, numbers
-from services.api.store.documents import DocumentFilter, DocumentRow
+from services.api.store.documents import DocumentRow
 from services.api.store.ids import is_id
+from services.api.store.listing import DocumentFilter, Span, select_page
 from shared.errors import Problem
 from shared.postgres import Connection
 
@@ -43,10 +45,11 @@ async def create_document(call: Call) -> Answer:
             updated_at=call.now,
         )
         call.may_exist = True
-        client = await documents.insert_document(connection, call.account_id, row)
+        body = body_around_client(row)
+        client = await documents.insert_document(connection, call.account_id, row, body)
         if client is None:
             raise validation_error(NO_SUCH_CLIENT)
-    return json_answer(document_body(msgspec.structs.replace(row, client=client), call.today), 201)
+    return _shown(call, msgspec.structs.replace(row, client=client), 201)
 
 
 async def list_documents(call: Call) -> Answer:
@@ -55,24 +58,21 @@ async def list_documents(call: Call) -> Answer:
     kept = DocumentFilter(
         type=choice(query, "type", tuple(KINDS)), status=choice(query, "status", STATUSES), today=call.today
     )
+    span = Span(below_id=window.below_id, limit=window.per_page + 1, offset=window.offset)
     async with call.connection() as connection:
-        total = await documents.count_documents(connection, call.account_id, kept)
-        rows = await documents.select_documents(
-            connection,
-            call.account_id,
-            kept,
-            below_id=window.below_id,
-            limit=window.per_page + 1,
-            offset=window.offset,
-        )
-    found = [document_body(row, call.today) for row in rows]
-    return json_answer(list_body(window, found, total, [row.id for row in rows]))
+        total, rows = await select_page(connection, call.account_id, kept, span)
+        found = await shown_bodies(connection, call, rows)
+    ids = [row.id for row in rows]
+    return json_answer(list_body(window, list(map(msgspec.Raw, found)), total, ids))
 
 
 async def read_document(call: Call) -> Answer:
     async with call.connection() as connection:
-        row = await found_document(connection, call)
-    return json_answer(document_body(row, call.today))
+        shown = await documents.select_shown(connection, call.account_id, path_document_id(call))
+        found = await shown_bodies(connection, call, [shown] if shown else [])
+    if not found:
+        raise no_such_document()
+    return Answer(body=found[0], headers=JSON)
 
 
 async def update_document(call: Call) -> Answer:
@@ -90,8 +90,8 @@ async def update_document(call: Call) -> Answer:
             created_at=row.created_at,
             updated_at=call.now,
         )
-        await documents.update_document(connection, call.account_id, changed)
-    return json_answer(document_body(changed, call.today))
+        await documents.update_document(connection, call.account_id, changed, stored_body(changed))
+    return _shown(call, changed)
 
 
 async def pay_document(call: Call) -> Answer:
@@ -117,6 +117,10 @@ async def delete_document(call: Call) -> Answer:
     return json_answer({"id": document_id, "deleted": True})
 
 
+def _shown(call: Call, row: DocumentRow, status: int = 200) -> Answer:
+    return Answer(status=status, body=shown_row(row, call.today), headers=JSON)
+
+
 async def _move(call: Call, action: str) -> Answer:
     if call.body:
         read_fields(decode_json(call.body), {})
@@ -124,8 +128,8 @@ async def _move(call: Call, action: str) -> Answer:
         row = await _locked_document(connection, call)
         status = status_after(action, status_on(call.today, row.status, row.due_date))
         moved = msgspec.structs.replace(row, status=status, updated_at=call.now)
-        await documents.update_document(connection, call.account_id, moved)
-    return json_answer(document_body(moved, call.today))
+        await documents.update_document(connection, call.account_id, moved, stored_body(moved))
+    return _shown(call, moved)
 
 
 async def _read_new(call: Call, body: Any) -> tuple[Content, str]:
@@ -174,14 +178,6 @@ async def _number(connection: Connection, call: Call, content: Content, status: 
     year = content.issued_date.year
     sequence = await numbers.take_number(connection, call.account_id, content.type, year)
     return document_number(content.type, year, sequence)
-
-
-async def found_document(connection: Connection, call: Call) -> DocumentRow:
-    """The document that the path names, if it is this account's; raises not_found."""
-    row = await documents.select_document(connection, call.account_id, path_document_id(call))
-    if row is None:
-        raise no_such_document()
-    return row
 
 
 async def _locked_document(connection: Connection, call: Call) -> DocumentRow:

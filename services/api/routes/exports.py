@@ -24,9 +24,9 @@ from services.api.http import Answer, Headers, decode_json, header, is_known, js
 from services.api.problems import problem_answer
 from services.api.routes.lists import WINDOW_PARAMETERS, list_body, read_window
 from services.api.store import export_parts, exports
-from services.api.store.documents import DocumentFilter
 from services.api.store.exports import ExportRow
 from services.api.store.ids import is_id, new_id
+from services.api.store.listing import DocumentFilter, select_choices
 from shared.errors import Problem
 from shared.messages import ExportFault
 from shared.postgres import Connection
@@ -148,7 +148,7 @@ async def _choices(connection: Connection, call: Call, asked: Asked, faults: dic
     if faults:
         return []
     kept = DocumentFilter(type=asked.type, status=asked.status, today=call.today)
-    choices = await exports.select_matching(connection, call.account_id, kept, limit=DOCUMENTS_MAX + 1)
+    choices = await select_choices(connection, call.account_id, kept, limit=DOCUMENTS_MAX + 1)
     if not choices:
         faults["filter"] = "Matches no document"
     elif len(choices) > DOCUMENTS_MAX:

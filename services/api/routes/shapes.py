@@ -1,7 +1,6 @@
-"""Between rows and what is shown: the answered JSON of documents and clients, and the renderer's value of one."""
+"""Between rows and what is shown: a client as answered, and a document as content and as the renderer's value."""
 
 from datetime import date, datetime
-from decimal import Decimal
 
 import msgspec
 
@@ -20,56 +19,6 @@ from shared.templates import TEMPLATES_VERSION
 
 _decode_lines = msgspec.json.Decoder(tuple[Line, ...]).decode
 _decode_profile = msgspec.json.Decoder(Profile).decode
-
-
-class DocumentBody(msgspec.Struct, frozen=True):
-    """A document as answered, in the order of the documentation; ``client`` and ``items`` are JSON already."""
-
-    id: str
-    type: str
-    number: str | None
-    status: str
-    client_id: str
-    client: msgspec.Raw
-    currency: str
-    issued_date: date
-    due_date: date | None
-    items: msgspec.Raw
-    subtotal: Decimal
-    tax_rate: Decimal
-    tax_amount: Decimal
-    total: Decimal
-    notes: str
-    template: str
-    locale: str | None
-    page_size: str | None
-    created_at: datetime
-    updated_at: datetime
-
-
-def document_body(row: DocumentRow, today: date) -> DocumentBody:
-    return DocumentBody(
-        id=row.id,
-        type=row.type,
-        number=row.number,
-        status=status_on(today, row.status, row.due_date),
-        client_id=row.client_id,
-        client=msgspec.Raw(row.client.encode()),
-        currency=row.currency,
-        issued_date=row.issued_date,
-        due_date=row.due_date,
-        items=msgspec.Raw(row.items.encode()),
-        subtotal=row.subtotal,
-        tax_rate=row.tax_rate,
-        tax_amount=row.tax_amount,
-        total=row.total,
-        notes=row.notes,
-        template=row.template,
-        locale=row.locale,
-        page_size=row.page_size,
-        created_at=row.created_at.replace(microsecond=0),
-        updated_at=row.updated_at.replace(microsecond=0),
-    )
 
 
 def content_of(row: DocumentRow) -> Content:

@@ -76,4 +76,6 @@ async def select_clients(
 
 
 async def count_clients(connection: Connection, account_id: str) -> int:
-    return await connection.fetchval("select count(*) from api.clients where account_id = $1", account_id)
+    return await connection.fetchval(
+        "select coalesce(sum(amount), 0)::bigint from api.client_counts where account_id = $1", account_id
+    )

@@ -1,6 +1,9 @@
-"""How many documents an account has created, also those that it has deleted since."""
+"""How many documents and clients there are, in rows of each backend's own and their sum, and how many there once were.
 
-from datetime import datetime, timedelta
+Folding adds the rows up, some at a time: what a backend is changing right now waits for the next time.
+"""
+
+from datetime import date, datetime, timedelta
 
 from shared.postgres import Connection
 
@@ -28,3 +31,72 @@ async def count_created(
         margin,
     )
     return (row[0], row[1]) if row else (0, 0)
+
+
+async def try_lock_folding(connection: Connection) -> bool:
+    """One at a time folds, until its transaction ends."""
+    return await connection.fetchval("select pg_try_advisory_xact_lock(hashtextextended('fold counts', 0))")
+
+
+async def fold_document_counts(connection: Connection, *, limit: int) -> int:
+    """The number of rows that were folded."""
+    status = await connection.execute(
+        """
+        with picked as (
+            select c.ctid as place from api.document_counts c where c.backend <> 0 limit $1 for update skip locked
+        ), moved as (
+            delete from api.document_counts c using picked p where c.ctid = p.place
+            returning c.account_id, c.type, c.status, c.amount
+        )
+        insert into api.document_counts as c (account_id, type, status, backend, amount)
+        select m.account_id, m.type, m.status, 0, sum(m.amount) from moved m group by m.account_id, m.type, m.status
+        on conflict on constraint document_counts_pkey do update set amount = c.amount + excluded.amount
+        """,
+        limit,
+    )
+    return _affected(status)
+
+
+async def fold_due_counts(connection: Connection, *, passed: date, limit: int) -> int:
+    """What was due before ``passed`` becomes due at -infinity; the number of rows that are left of those folded."""
+    status = await connection.execute(
+        """
+        with picked as (
+            select c.ctid as place from api.due_counts c
+            where c.backend <> 0 or c.backend = 0 and c.due_date > '-infinity' and c.due_date < $1
+            limit $2 for update skip locked
+        ), moved as (
+            delete from api.due_counts c using picked p where c.ctid = p.place
+            returning c.account_id, c.type, case when c.due_date < $1 then '-infinity' else c.due_date end as due_date,
+                c.amount
+        )
+        insert into api.due_counts as c (account_id, type, due_date, backend, amount)
+        select m.account_id, m.type, m.due_date, 0, sum(m.amount) from moved m
+        group by m.account_id, m.type, m.due_date
+        on conflict on constraint due_counts_pkey do update set amount = c.amount + excluded.amount
+        """,
+        passed,
+        limit,
+    )
+    return _affected(status)
+
+
+async def fold_client_counts(connection: Connection, *, limit: int) -> int:
+    status = await connection.execute(
+        """
+        with picked as (
+            select c.ctid as place from api.client_counts c where c.backend <> 0 limit $1 for update skip locked
+        ), moved as (
+            delete from api.client_counts c using picked p where c.ctid = p.place returning c.account_id, c.amount
+        )
+        insert into api.client_counts as c (account_id, backend, amount)
+        select m.account_id, 0, sum(m.amount) from moved m group by m.account_id
+        on conflict on constraint client_counts_pkey do update set amount = c.amount + excluded.amount
+        """,
+        limit,
+    )
+    return _affected(status)
+
+
+def _affected(status: str) -> int:
+    return int(status.rpartition(" ")[2])

@@ -1,9 +1,10 @@
-"""Documents in PostgreSQL, one statement a function; items, client and seller travel as JSON text.
+"""Documents in PostgreSQL, one statement a function; items, client, seller and body travel as JSON text.
 
 While a document is a draft its client is the live one, joined; `client` then holds it as it was at creation,
 for the instant in which a client is deleted beside a create.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ import msgspec
 from asyncpg import Record
 
 from services.api.domain.money import plain
+from services.api.store.listing import Shown
 from shared.postgres import Connection
 
 
@@ -40,16 +42,12 @@ class DocumentRow(msgspec.Struct, frozen=True):
     updated_at: datetime
 
 
-class DocumentFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """What a list shows; ``today`` decides which sent documents are overdue."""
-
-    type: str | None
-    status: str | None
-    today: date
-
-
-async def insert_document(connection: Connection, account_id: str, row: DocumentRow) -> str | None:
+async def insert_document(
+    connection: Connection, account_id: str, row: DocumentRow, body: tuple[str, str]
+) -> str | None:
     """Write the document with its client's profile, which is returned; None, and nothing written, without a client.
+
+    The client's place in the stored body is between the two parts of ``body``.
 
     Raises SerializationError for a document whose reservation was given back meanwhile.
     """
@@ -57,35 +55,21 @@ async def insert_document(connection: Connection, account_id: str, row: Document
         """
         insert into api.documents (
             account_id, id, type, number, status, client_id, client, seller, currency, issued_date, due_date,
-            items, subtotal, tax_rate, tax_amount, total, notes, template, locale, page_size, created_at, updated_at
+            items, subtotal, tax_rate, tax_amount, total, notes, template, locale, page_size, created_at, updated_at,
+            body
         )
         select
             $1, $2, $3, $4, $5, $6, c.profile,
             case when $5 <> 'draft' then (select a.profile from api.accounts a where a.id = $1) end,
-            $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19
+            $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19,
+            $20 || case when $5 = 'draft' then 'null' else c.profile::text end || $21
         from api.clients c where c.account_id = $1 and c.id = $6 and api.claim_document($1, $2)
         returning client
         """,
         account_id, row.id, row.type, row.number, row.status, row.client_id, row.currency, row.issued_date,
         row.due_date, row.items, row.subtotal, row.tax_rate, row.tax_amount, row.total, row.notes, row.template,
-        row.locale, row.page_size, row.created_at,
+        row.locale, row.page_size, row.created_at, *body,
     )  # fmt: skip
-
-
-async def select_document(connection: Connection, account_id: str, document_id: str) -> DocumentRow | None:
-    row = await connection.fetchrow(
-        """
-        select
-            d.id, d.type, d.number, d.status, d.client_id, coalesce(c.profile, d.client),
-            d.currency, d.issued_date, d.due_date, d.items, d.subtotal, d.tax_rate, d.tax_amount, d.total,
-            d.notes, d.template, d.locale, d.page_size, d.created_at, d.updated_at
-        from api.documents d
-        left join api.clients c on d.status = 'draft' and c.account_id = d.account_id and c.id = d.client_id
-        where d.account_id = $1 and d.id = $2
-        """,
-        account_id, document_id,
-    )  # fmt: skip
-    return None if row is None else document_row(row)
 
 
 async def select_document_for_update(
@@ -108,7 +92,7 @@ async def select_document_for_update(
     return None if row is None else document_row(row)
 
 
-async def update_document(connection: Connection, account_id: str, row: DocumentRow) -> None:
+async def update_document(connection: Connection, account_id: str, row: DocumentRow, body: str) -> None:
     """Write new content and status; leaving draft freezes the client given and the seller of that moment."""
     await connection.execute(
         """
@@ -119,12 +103,12 @@ async def update_document(connection: Connection, account_id: str, row: Document
             end,
             currency = $8, issued_date = $9, due_date = $10, items = $11, subtotal = $12, tax_rate = $13,
             tax_amount = $14, total = $15, notes = $16, template = $17, locale = $18, page_size = $19,
-            updated_at = $20
+            updated_at = $20, body = $21
         where account_id = $1 and id = $2
         """,
         account_id, row.id, row.type, row.number, row.status, row.client_id, row.client, row.currency,
         row.issued_date, row.due_date, row.items, row.subtotal, row.tax_rate, row.tax_amount, row.total, row.notes,
-        row.template, row.locale, row.page_size, row.updated_at,
+        row.template, row.locale, row.page_size, row.updated_at, body,
     )  # fmt: skip
 
 
@@ -172,16 +156,25 @@ async def select_document_with_seller(
     return None if row is None else (document_row(tuple(row)[:-1]), row[-1])
 
 
-async def select_documents(
-    connection: Connection,
-    account_id: str,
-    kept: DocumentFilter,
-    *,
-    below_id: str | None,
-    limit: int,
-    offset: int,
-) -> list[DocumentRow]:
-    """Newest first; ``below_id`` is where a cursor stands."""
+async def select_shown(connection: Connection, account_id: str, document_id: str) -> Shown | None:
+    row = await connection.fetchrow(
+        """
+        select
+            d.id, d.body, d.status, d.due_date, case when d.status = 'draft' then coalesce(
+                (select c.profile from api.clients c where c.account_id = d.account_id and c.id = d.client_id),
+                d.client
+            ) end
+        from api.documents d where d.account_id = $1 and d.id = $2
+        """,
+        account_id, document_id,
+    )  # fmt: skip
+    return None if row is None else Shown(*row)
+
+
+async def select_rows(
+    connection: Connection, account_id: str, document_ids: Sequence[str]
+) -> dict[str, DocumentRow]:
+    """Those of the documents that there are, by their ids."""
     rows = await connection.fetch(
         """
         select
@@ -190,31 +183,11 @@ async def select_documents(
             d.notes, d.template, d.locale, d.page_size, d.created_at, d.updated_at
         from api.documents d
         left join api.clients c on d.status = 'draft' and c.account_id = d.account_id and c.id = d.client_id
-        where d.account_id = $1
-            and ($2::text is null or d.type = $2)
-            and ($3::text is null or d.status = case $3 when 'overdue' then 'sent' else $3 end)
-            and ($3 is distinct from 'sent' or d.due_date is null or d.due_date >= $4)
-            and ($3 is distinct from 'overdue' or d.due_date < $4)
-            and ($5::text is null or d.id < $5)
-        order by d.id desc limit $6 offset $7
+        where d.account_id = $1 and d.id = any($2::text[])
         """,
-        account_id, kept.type, kept.status, kept.today, below_id, limit, offset,
+        account_id, document_ids,
     )  # fmt: skip
-    return [document_row(row) for row in rows]
-
-
-async def count_documents(connection: Connection, account_id: str, kept: DocumentFilter) -> int:
-    return await connection.fetchval(
-        """
-        select count(*) from api.documents d
-        where d.account_id = $1
-            and ($2::text is null or d.type = $2)
-            and ($3::text is null or d.status = case $3 when 'overdue' then 'sent' else $3 end)
-            and ($3 is distinct from 'sent' or d.due_date is null or d.due_date >= $4)
-            and ($3 is distinct from 'overdue' or d.due_date < $4)
-        """,
-        account_id, kept.type, kept.status, kept.today,
-    )  # fmt: skip
+    return {row[0]: document_row(row) for row in rows}
 
 
 def document_row(record: Record | tuple[Any, ...]) -> DocumentRow:

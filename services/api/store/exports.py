@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from services.api.domain.export import Choice, Weight
-from services.api.store.documents import DocumentFilter, DocumentRow, document_row
+from services.api.store.documents import DocumentRow, document_row
 from shared.postgres import Connection
 
 
@@ -46,25 +46,6 @@ async def select_choices(
         account_id,
         document_ids,
     )
-    return [Choice(*row) for row in rows]
-
-
-async def select_matching(
-    connection: Connection, account_id: str, kept: DocumentFilter, *, limit: int
-) -> list[Choice]:
-    """Newest first."""
-    rows = await connection.fetch(
-        """
-        select d.id, d.number from api.documents d
-        where d.account_id = $1
-            and ($2::text is null or d.type = $2)
-            and ($3::text is null or d.status = case $3 when 'overdue' then 'sent' else $3 end)
-            and ($3 is distinct from 'sent' or d.due_date is null or d.due_date >= $4)
-            and ($3 is distinct from 'overdue' or d.due_date < $4)
-        order by d.id desc limit $5
-        """,
-        account_id, kept.type, kept.status, kept.today, limit,
-    )  # fmt: skip
     return [Choice(*row) for row in rows]
 
 

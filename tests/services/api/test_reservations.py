@@ -29,6 +29,7 @@ from shared.redis import open_redis
 from tests.services.metering.conftest import OLDER_LIBRARY
 
 ACCOUNT = "acct_one"
+BODY = ("{}", "")
 CLIENT = "cl_1"
 RESERVED = meter_reserved(meter_shard(ACCOUNT))
 
@@ -194,8 +195,8 @@ async def test_the_sweep_settles_what_exists_or_did_and_releases_the_rest(
     for document_id in (there, gone, never):
         await create(gateway, document_id)
     async with pool.acquire() as connection:
-        await insert_document(connection, ACCOUNT, row(there))
-        await insert_document(connection, ACCOUNT, row(gone))
+        await insert_document(connection, ACCOUNT, row(there), BODY)
+        await insert_document(connection, ACCOUNT, row(gone), BODY)
         await delete_document(connection, ACCOUNT, gone)
     await age(meter)
     await sweep(pool, meter, gateway)
@@ -211,7 +212,7 @@ async def test_what_the_sweep_has_released_can_be_created_no_more(
     await sweep(pool, meter, gateway)
     async with pool.acquire() as connection:
         with pytest.raises(asyncpg.SerializationError):
-            await insert_document(connection, ACCOUNT, row(late))
+            await insert_document(connection, ACCOUNT, row(late), BODY)
         assert await connection.fetchval("select count(*) from api.documents") == 0
 
 
@@ -222,7 +223,7 @@ async def test_a_create_that_is_under_way_is_left_alone_however_long_it_takes(
     await create(gateway, slow)
     await age(meter)
     async with pool.acquire() as connection, connection.transaction():
-        await insert_document(connection, ACCOUNT, row(slow))
+        await insert_document(connection, ACCOUNT, row(slow), BODY)
         await sweep(pool, meter, gateway)
         assert (await reserved(meter), await documents_used(meter)) == (1, 1)
     await sweep(pool, meter, gateway)
@@ -238,7 +239,7 @@ async def test_a_create_that_is_rolled_back_is_released_by_the_next_sweep(
     async with pool.acquire() as connection:
         transaction = connection.transaction()
         await transaction.start()
-        await insert_document(connection, ACCOUNT, row(doomed))
+        await insert_document(connection, ACCOUNT, row(doomed), BODY)
         await sweep(pool, meter, gateway)
         await transaction.rollback()
     await sweep(pool, meter, gateway)
@@ -257,7 +258,7 @@ async def test_sweeps_that_race_with_creates_and_each_other_count_exactly_what_w
         await asyncio.sleep(number % 7 * 0.003)
         async with pool.acquire() as connection:
             try:
-                return await insert_document(connection, ACCOUNT, row(document_id)) is not None
+                return await insert_document(connection, ACCOUNT, row(document_id), BODY) is not None
             except asyncpg.SerializationError:
                 return False
 

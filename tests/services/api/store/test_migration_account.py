@@ -6,7 +6,9 @@ import asyncpg
 
 import services.api
 
-PATH = Path(next(iter(services.api.__path__))) / "migrations" / "0003_account.sql"
+FOLDER = Path(next(iter(services.api.__path__))) / "migrations"
+# And all that came after it, which may rest on it.
+PATHS = sorted(path for path in FOLDER.glob("*.sql") if path.name >= "0003_account.sql")
 BEFORE = ["documents:read", "documents:write", "clients:read", "clients:write", "usage:read"]
 ADDED = ["account:read", "account:write"]
 
@@ -14,10 +16,10 @@ ADDED = ["account:read", "account:write"]
 async def test_a_key_that_could_do_everything_still_can_and_no_other_gains_anything(
     database_url: str,
 ) -> None:
-    up, down = PATH.read_text().split("-- migrate:down")
+    ups, downs = zip(*(path.read_text().split("-- migrate:down") for path in PATHS), strict=True)
     connection = await asyncpg.connect(database_url)
     try:
-        await connection.execute(down)
+        await connection.execute("\n".join(reversed(downs)))
         await connection.execute(
             "insert into api.accounts (id, name, currency, template, time_zone, profile)"
             " values ('acct_1', 'x', 'USD', 'clean', 'UTC', '{}')"
@@ -27,7 +29,7 @@ async def test_a_key_that_could_do_everything_still_can_and_no_other_gains_anyth
                 "insert into api.keys (id, account_id, hash, scopes) values ($1, 'acct_1', $2, $3)",
                 key, key.encode(), scopes,
             )  # fmt: skip
-        await connection.execute(up)
+        await connection.execute("\n".join(ups))
         rows = await connection.fetch("select id, scopes from api.keys")
     finally:
         await connection.close()

@@ -13,6 +13,7 @@ from services.api import store
 
 FOLDER = Path(next(iter(store.__path__)))
 VERBS = {"execute", "executemany", "fetch", "fetchrow", "fetchval"}
+COMPOSED = FOLDER / "listing.py"  # its statements are in test_listing.py
 # Asked before the account is known, or on behalf of all: by a key's hash, a key's own id, and age.
 ACROSS_ACCOUNTS = {
     "keys.select_principal": "k.hash = $1",
@@ -25,6 +26,9 @@ ACROSS_ACCOUNTS = {
     "exports.give_up_exports": "created_at < $1",
     "exports.select_uncleaned": "updated_at < $1",
     "exports.delete_old_exports": "updated_at < $1",
+    "counts.fold_document_counts": "c.backend <> 0",
+    "counts.fold_due_counts": "c.backend <> 0",
+    "counts.fold_client_counts": "c.backend <> 0",
 }
 # A function of the schema, asked on behalf of the account that is its first argument.
 CALLED = re.compile(r"select api\.\w+\(\$1, \$2\)")
@@ -40,7 +44,7 @@ class Statement(msgspec.Struct, frozen=True):
 
 
 def statements() -> Iterator[Statement]:
-    for path in sorted(FOLDER.glob("*.py")):
+    for path in sorted(set(FOLDER.glob("*.py")) - {COMPOSED}):
         for function in ast.walk(ast.parse(path.read_text())):
             if isinstance(function, ast.AsyncFunctionDef):
                 yield from (Statement(f"{path.stem}.{function.name}", sql) for sql in literals(function))
@@ -60,7 +64,7 @@ STATEMENTS = list(statements())
 
 def test_the_walk_finds_the_statements() -> None:
     found = {statement.function for statement in STATEMENTS}
-    assert {"documents.select_documents", "clients.insert_client", "numbers.take_number"} <= found
+    assert {"documents.select_shown", "clients.insert_client", "numbers.take_number"} <= found
 
 
 def test_a_function_holds_one_statement() -> None:

@@ -1,0 +1,43 @@
+"""Folding: the rows that each backend counts in are added up, so that a total stays the sum of a few."""
+
+import asyncio
+import random
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import structlog
+
+from services.api.store.counts import (
+    fold_client_counts,
+    fold_document_counts,
+    fold_due_counts,
+    try_lock_folding,
+)
+from shared.postgres import Pool, acquired
+
+EVERY_S = 2.0
+BATCH = 2_000
+# No time zone is so far behind that what was due before is not overdue everywhere.
+PASSED_AFTER = timedelta(days=2)
+
+log = structlog.get_logger()
+
+
+async def fold_counts(pool: Pool) -> None:
+    """Run for as long as the gateway lives; all gateways try, and one at a time does it."""
+    while True:
+        await asyncio.sleep(EVERY_S * random.uniform(0.5, 1.5))  # noqa: S311 - spreads gateways, guards nothing
+        try:
+            await fold(pool)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("folding_postponed", cause=str(error))
+
+
+async def fold(pool: Pool) -> None:
+    """A batch of each kind, unless somebody else folds."""
+    passed = datetime.now(UTC).date() - PASSED_AFTER
+    async with acquired(pool) as connection, connection.transaction():
+        if await try_lock_folding(connection):
+            await fold_document_counts(connection, limit=BATCH)
+            await fold_due_counts(connection, passed=passed, limit=BATCH)
+            await fold_client_counts(connection, limit=BATCH)

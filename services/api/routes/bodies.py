@@ -1,0 +1,106 @@
+"""The JSON that is answered for documents: made when one is written, completed when one is read.
+
+What may have changed since it was written is a sent document's status, which time makes overdue, and a draft's client.
+Both stand before any word of a customer's, so that they are found by their first occurrence.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+
+import msgspec
+
+from services.api.call import Call
+from services.api.domain.lifecycle import status_on
+from services.api.http import encode_json
+from services.api.store.documents import DocumentRow, select_rows
+from services.api.store.listing import Shown
+from shared.postgres import Connection
+
+NO_CLIENT = b'"client":null'
+SENT, OVERDUE = b'"status":"sent"', b'"status":"overdue"'
+
+
+class DocumentBody(msgspec.Struct, frozen=True):
+    """A document as answered, in the order of the documentation; ``client`` and ``items`` are JSON already."""
+
+    id: str
+    type: str
+    number: str | None
+    status: str
+    client_id: str
+    client: msgspec.Raw
+    currency: str
+    issued_date: date
+    due_date: date | None
+    items: msgspec.Raw
+    subtotal: Decimal
+    tax_rate: Decimal
+    tax_amount: Decimal
+    total: Decimal
+    notes: str
+    template: str
+    locale: str | None
+    page_size: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+def stored_body(row: DocumentRow) -> str:
+    """The document as answered, as far as no time and no other change can touch it."""
+    return encode_json(
+        DocumentBody(
+            id=row.id,
+            type=row.type,
+            number=row.number,
+            status=row.status,
+            client_id=row.client_id,
+            client=msgspec.Raw(b"null" if row.status == "draft" else row.client.encode()),
+            currency=row.currency,
+            issued_date=row.issued_date,
+            due_date=row.due_date,
+            items=msgspec.Raw(row.items.encode()),
+            subtotal=row.subtotal,
+            tax_rate=row.tax_rate,
+            tax_amount=row.tax_amount,
+            total=row.total,
+            notes=row.notes,
+            template=row.template,
+            locale=row.locale,
+            page_size=row.page_size,
+            created_at=row.created_at.replace(microsecond=0),
+            updated_at=row.updated_at.replace(microsecond=0),
+        )
+    ).decode()
+
+
+def body_around_client(row: DocumentRow) -> tuple[str, str]:
+    """The body of a document whose client is not at hand, before and after the client's place."""
+    head, name, tail = stored_body(msgspec.structs.replace(row, client="null")).partition('"client":')
+    return head + name, tail.removeprefix("null")
+
+
+def shown_row(row: DocumentRow, today: date) -> bytes:
+    client = row.client if row.status == "draft" else None
+    return shown_body(Shown(row.id, stored_body(row), row.status, row.due_date, client), today)
+
+
+def shown_body(shown: Shown, today: date) -> bytes:
+    """A stored body as it is answered on a day."""
+    body = (shown.body or "").encode()
+    if shown.client is not None:
+        body = body.replace(NO_CLIENT, b'"client":' + shown.client.encode(), 1)
+    if status_on(today, shown.status, shown.due_date) == "overdue":
+        body = body.replace(SENT, OVERDUE, 1)
+    return body
+
+
+async def shown_bodies(connection: Connection, call: Call, found: Sequence[Shown]) -> list[bytes]:
+    """Those without a stored body are made of their columns; one that has just been deleted is left out."""
+    bare = [shown.id for shown in found if shown.body is None]
+    rows = await select_rows(connection, call.account_id, bare) if bare else {}
+    whole = (shown for shown in found if shown.body is not None or shown.id in rows)
+    return [
+        shown_body(shown, call.today) if shown.body is not None else shown_row(rows[shown.id], call.today)
+        for shown in whole
+    ]
