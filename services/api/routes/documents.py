@@ -6,10 +6,8 @@ import msgspec
 
 from services.api.call import Call
 from services.api.domain.document import Content, Defaults
-from services.api.domain.kinds import KINDS
 from services.api.domain.lifecycle import (
     NUMBERED_STATUSES,
-    STATUSES,
     require_draft,
     status_after,
     status_on,
@@ -19,12 +17,13 @@ from services.api.domain.rules import read_fields, validation_error
 from services.api.door import Door, Operation
 from services.api.http import JSON, Answer, decode_json, json_answer
 from services.api.routes.bodies import body_around_client, shown_bodies, shown_row, stored_body
-from services.api.routes.lists import WINDOW_PARAMETERS, choice, list_body, read_window
+from services.api.routes.filters import FILTER_PARAMETERS, read_filter
+from services.api.routes.lists import WINDOW_PARAMETERS, list_body, read_window
 from services.api.routes.shapes import content_of, row_of
 from services.api.store import clients, documents, numbers
 from services.api.store.documents import DocumentRow
 from services.api.store.ids import is_id
-from services.api.store.listing import DocumentFilter, Span, select_page
+from services.api.store.listing import Span, select_page
 from shared.errors import Problem
 from shared.postgres import Connection
 
@@ -53,11 +52,8 @@ async def create_document(call: Call) -> Answer:
 
 
 async def list_documents(call: Call) -> Answer:
-    query = call.query("type", "status", *WINDOW_PARAMETERS)
-    window = read_window(query, "doc")
-    kept = DocumentFilter(
-        type=choice(query, "type", tuple(KINDS)), status=choice(query, "status", STATUSES), today=call.today
-    )
+    query = call.query(*FILTER_PARAMETERS, *WINDOW_PARAMETERS)
+    window, kept = read_window(query, "doc"), read_filter(call, query)
     span = Span(below_id=window.below_id, limit=window.per_page + 1, offset=window.offset)
     async with call.connection() as connection:
         total, rows = await select_page(connection, call.account_id, kept, span)
