@@ -4,8 +4,9 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from math import inf
 
-from tests.bench import admission, cached, costs, million, overhead, pdfs
+from tests.bench import admission, cached, costs, gateway, million, overhead, pdfs
 from tests.bench.results import Report, publish, publish_text
 
 MEASURES: dict[str, Callable[[], Awaitable[Report]]] = {
@@ -14,6 +15,7 @@ MEASURES: dict[str, Callable[[], Awaitable[Report]]] = {
     "overhead": overhead.measure,
     "cached": cached.measure,
     "costs": costs.measure,
+    "gateway": gateway.measure,
 }
 # The least that a ratio must be; one that is not here is told and not judged.
 LEAST = {
@@ -22,6 +24,18 @@ LEAST = {
     "bulk_vs_warm_page": 2.5,
     "bulk_vs_new_context": 15.0,
     "pdf_cached_vs_get": 0.5,
+    "get_document_vs_floor": 0.8,
+    "list_documents_vs_floor": 0.8,
+    "create_document_vs_floor": 0.75,
+    "send_document_vs_floor": 0.6,
+    "get_document_vs_fastapi": 8.0,
+    "list_documents_vs_fastapi": 8.0,
+    "create_document_vs_fastapi": 6.0,
+}
+# The most, where less is better.
+MOST = {
+    "one_request_p50_vs_floor": 1.5,
+    "p99_vs_floor": 1.5,
 }
 MILLION = "million"
 
@@ -45,7 +59,7 @@ def _measure(name: str) -> bool:
     for result in report.results:
         low, high = result.spread
         print(f"{result.name}: {result.ratio:.3f} of {result.against} ({low:.3f} to {high:.3f})")
-    missed = [*report.missed, *_below(report)]
+    missed = [*report.missed, *_below(report), *_above(report)]
     print("".join(f"{sentence}\n" for sentence in missed))
     return not missed
 
@@ -55,6 +69,14 @@ def _below(report: Report) -> list[str]:
         f"{result.name} must be {LEAST[result.name]} or more."
         for result in report.results
         if result.ratio < LEAST.get(result.name, 0)
+    ]
+
+
+def _above(report: Report) -> list[str]:
+    return [
+        f"{result.name} must be {MOST[result.name]} or less."
+        for result in report.results
+        if result.ratio > MOST.get(result.name, inf)
     ]
 
 

@@ -1,0 +1,96 @@
+"""Who is compared: our gateway, the floor below it, and a peer that does the same; all on the same two stores."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+import asyncpg
+import msgspec
+from load import Caller
+
+from deploy.local.store import free_port
+from tests.bench.stock import post_documents, status_of
+from tests.faults.processes import Service
+from tests.faults.world import Setup, World, opened_world, until
+
+PEER = Path(__file__).with_name("peer")
+# Limits that are asked after and never met.
+LIMITS = {"burst_per_min": 6_000_000, "api_calls": 1_000_000_000, "documents": 1_000_000_000}
+
+
+class Contenders(msgspec.Struct, frozen=True):
+    """``urls`` by name: gateway, floor and, where its libraries are installed, fastapi. All know the documents."""
+
+    world: World
+    urls: dict[str, str]
+    caller: Caller
+    documents: Sequence[str]
+
+    @property
+    def draft(self) -> str:
+        """The id of the draft that the floor makes others like."""
+        return draft_among(self.documents)
+
+
+def draft_among(documents: Sequence[str]) -> str:
+    return next(each for number, each in enumerate(documents) if status_of(number) == "draft")
+
+
+def has_peer() -> bool:
+    """Whether the peer's libraries are installed, which only a benchmark needs."""
+    return all(find_spec(name) for name in ("fastapi", "pydantic", "sqlalchemy"))
+
+
+@asynccontextmanager
+async def opened_contenders(documents: int) -> AsyncGenerator[Contenders]:
+    async with opened_world() as world, AsyncExitStack() as stack:
+        await world.arrange(Setup(gateways=1))
+        caller = await world.caller(LIMITS)
+        posted = await post_documents(world.urls[0], caller, documents)
+        told = {"FLOOR_ACCOUNT": caller.account_id, "FLOOR_PATTERN": draft_among(posted)}
+        floor = await stack.enter_async_context(running(world, "floor", "tests.bench.floor", told))
+        urls = {"gateway": world.urls[0], "floor": floor}
+        if has_peer():
+            await _fill_peer(world)
+            urls["fastapi"] = await stack.enter_async_context(running(world, "fastapi", "tests.bench.peer"))
+        yield Contenders(world, urls, caller, posted)
+
+
+@asynccontextmanager
+async def running(
+    world: World, name: str, module: str, told: dict[str, str] | None = None
+) -> AsyncGenerator[str]:
+    """A process beside the gateway and with its environment, until it listens and while it is needed; its URL."""
+    port = free_port()
+    environment = {**world.gateways[0].environment, **(told or {}), "PORT": str(port)}
+    service = Service(name, module, environment, world.folder)
+    service.start()
+    try:
+        await listening(port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        service.stop()
+
+
+async def listening(port: int) -> None:
+    """Raises TimeoutError."""
+
+    async def answers() -> bool:
+        with suppress(OSError):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+            return True
+        return False
+
+    await until(answers)
+
+
+async def _fill_peer(world: World) -> None:
+    connection = await asyncpg.connect(world.postgres.url)
+    try:
+        for file in ("schema.sql", "copy.sql"):
+            await connection.execute((PEER / file).read_text())
+    finally:
+        await connection.close()

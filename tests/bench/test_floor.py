@@ -1,0 +1,84 @@
+"""The floor and the peer do what the gateway does, so that comparing them with it means something."""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import httpx2
+import msgspec
+import pytest
+from bodies import JSON
+
+from tests.bench.contenders import Contenders, has_peer, opened_contenders
+from tests.bench.stock import request_body
+
+DOCUMENTS = 40
+OTHERS = ("floor", *(("fastapi",) if has_peer() else ()))
+# What a new document has of its own.
+OWN = {"id", "number", "created_at", "updated_at"}
+
+
+@pytest.fixture(scope="module")
+async def contenders() -> AsyncGenerator[Contenders]:
+    async with opened_contenders(DOCUMENTS) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("other", OTHERS)
+async def test_each_document_is_answered_alike(contenders: Contenders, other: str) -> None:
+    for document in contenders.documents:
+        theirs = await _called(contenders, other, "GET", f"/{document}")
+        assert _plain(theirs) == _plain(await _called(contenders, "gateway", "GET", f"/{document}"))
+
+
+@pytest.mark.parametrize("other", OTHERS)
+async def test_the_list_is_answered_alike(contenders: Contenders, other: str) -> None:
+    ours, theirs = [await _called(contenders, name, "GET", "") for name in ("gateway", other)]
+    assert [_plain(document) for document in theirs["data"]] == [_plain(each) for each in ours["data"]]
+    assert len(theirs["data"]) == 25
+    assert ours["pagination"] == {**theirs["pagination"], "next_cursor": ours["pagination"]["next_cursor"]}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+async def test_a_created_document_is_answered_alike_and_is_there(contenders: Contenders, other: str) -> None:
+    body = request_body(contenders.caller.client_id, contenders.documents.index(contenders.draft))
+    ours, theirs = [await _called(contenders, name, "POST", "", body) for name in ("gateway", other)]
+    assert _without_own(theirs) == _without_own(ours)
+    found = await _called(contenders, other, "GET", f"/{theirs['id']}")
+    assert _plain(found) == _plain(theirs)
+
+
+async def test_a_draft_that_is_sent_is_answered_alike_and_is_sent(contenders: Contenders) -> None:
+    body = request_body(contenders.caller.client_id, contenders.documents.index(contenders.draft))
+    made = [await _called(contenders, "gateway", "POST", "", body) for _ in range(2)]
+    ours, theirs = [
+        await _called(contenders, name, "PUT", f"/{draft['id']}", {"status": "sent"})
+        for name, draft in zip(("gateway", "floor"), made, strict=True)
+    ]
+    assert _without_own(theirs) == _without_own(ours)
+    assert int(theirs["number"][-6:]) == int(ours["number"][-6:]) + 1
+    found = await _called(contenders, "gateway", "GET", f"/{theirs['id']}")
+    assert _without_own(found) == _without_own(theirs)
+
+
+async def _called(contenders: Contenders, name: str, method: str, path: str, body: Any = None) -> Any:
+    headers = {"authorization": f"Bearer {contenders.caller.key}"}
+    async with httpx2.AsyncClient(headers=headers, trust_env=False) as http:
+        content = None if body is None else msgspec.json.encode(body)
+        answer = await http.request(
+            method, f"{contenders.urls[name]}/v1/documents{path}", content=content, headers=JSON
+        )
+    assert answer.status_code == (201 if method == "POST" else 200), answer.text
+    return answer.json()
+
+
+def _without_own(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in _plain(document).items() if name not in OWN}
+
+
+def _plain(document: dict[str, Any]) -> dict[str, Any]:
+    """What our answer leaves out where it is empty, a peer may name."""
+    return {
+        **document,
+        "client": {name: value for name, value in document["client"].items() if value is not None},
+        "items": [{**item, "description": item.get("description", "")} for item in document["items"]],
+    }
