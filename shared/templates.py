@@ -19,4 +19,4 @@ TEMPLATES = (
     Template("minimal", "Minimal", "Ultra-clean with lots of whitespace"),
 )
 # Changed with every change of a template, a font or the code that fills them: `make template-version` prints it.
-TEMPLATES_VERSION = "4ddb32d7cccfd2b8"
+TEMPLATES_VERSION = "0bf056215fad95c0"

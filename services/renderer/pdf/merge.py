@@ -19,7 +19,7 @@ from services.renderer.pdf.file import (
     cross_references,
     indirect,
     object_stream,
-    packed_row,
+    packed_rows,
     references,
     row,
     stream,
@@ -241,9 +241,10 @@ class _Output:
     def pack(self, objects: Sequence[Numbered]) -> None:
         for part in batched(objects):
             pack = self.reserve()
-            self.write(pack, object_stream(part))
-            for index, (number, _) in enumerate(part):
-                self._place(number, packed_row(pack, index))
+            numbers = [number for number, _ in part]
+            self.write(pack, object_stream(numbers, [content for _, content in part]))
+            for number, where in zip(numbers, packed_rows(pack, len(part)), strict=True):
+                self._place(number, where)
 
     def close(self) -> None:
         """The table of all that was written, its own row the last."""

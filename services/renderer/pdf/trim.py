@@ -7,7 +7,7 @@ a file that draws fifty. Numbers in the text stay; a map leads from them to the 
 import re
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.renderer.pdf.file import stream
@@ -41,8 +41,10 @@ class Trimmer:
         self._large: dict[int, tuple[int, int]] = {}
         self._faces: dict[int, Face] = {}
 
-    def trim(self, sheets: Sequence[ProvedSheet], streams: Iterable[int]) -> dict[int, Trimmed]:
+    def trim(self, sheets: Sequence[ProvedSheet], streams: Sequence[int]) -> dict[int, Trimmed]:
         """By the number of the font that refers to the program; where text is drawn in other ways too, nothing."""
+        if all(len(self._source.content(number).content) <= FONT_SIZE_MIN for number in streams):
+            return {}
         fonts = sorted(
             {font for sheet in sheets for font in sheet.page.resources.needs if self._font(font) != SMALL}
         )
