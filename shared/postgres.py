@@ -1,9 +1,7 @@
 """One way to reach PostgreSQL: a bounded pool that opens lazily, so that a service starts before its database."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import TypeAlias, Union
+from typing import Any, TypeAlias, Union
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -42,15 +40,28 @@ async def _keep(_connection: Connection) -> None:
     """A transaction that was left open the pool has rolled back already."""
 
 
-@asynccontextmanager
-async def acquired(pool: Pool) -> AsyncGenerator[Connection]:
-    """A connection of the pool, or TimeoutError when all are in use for too long.
+class acquired:  # noqa: N801 - reads as what it is where it is used
+    """A connection of the pool as a context, or TimeoutError when all are in use for too long.
 
-    The pool's own timeout would swallow a cancellation on Python 3.11, and a service would not stop.
+    The pool's own timeout would swallow a cancellation on Python 3.11, and a service would not stop. Where one is free,
+    there is nothing to wait for and no need of a timer.
     """
-    async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
-        connection = await pool.acquire()
-    try:
-        yield connection
-    finally:
-        await pool.release(connection)
+
+    __slots__ = ("_connection", "_pool")
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._connection: PoolConnectionProxy[asyncpg.Record] | None = None
+
+    async def __aenter__(self) -> Connection:
+        queue: Any = self._pool._queue  # noqa: SLF001 - the pool does not tell in another way
+        if queue.empty():
+            async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
+                self._connection = await self._pool.acquire()
+        else:
+            self._connection = await self._pool.acquire()
+        return self._connection
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._connection is not None:
+            await self._pool.release(self._connection)

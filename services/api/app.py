@@ -3,15 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from http import HTTPStatus
+from typing import Any
 
 from arq.connections import ArqRedis
 from obstore.store import ObjectStore
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from services.api.admission import Admission
@@ -56,21 +52,16 @@ DOORS: dict[str, Door] = {
 }
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(settings: Settings) -> Router:
+    """A router and no more: each door answers for all that goes wrong behind it."""
+
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncGenerator[State]:
+    async def lifespan(_app: Any) -> AsyncGenerator[State]:
         async with open_state(settings) as state:
             yield state
 
-    routes = [
-        *(Route(path, door) for path, door in DOORS.items()),
-        Route("/health/live", health.live),
-        Route("/health/ready", health.ready),
-    ]
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: refuse})
-    app.router.redirect_slashes = False
-    app.router.default = not_found
-    return app
+    routes = [Route(path, door) for path, door in (DOORS | health.CHECKS).items()]
+    return Router(routes, redirect_slashes=False, default=not_found, lifespan=lifespan)
 
 
 @asynccontextmanager
@@ -139,12 +130,3 @@ async def not_found(scope: Scope, _receive: Receive, send: Send) -> None:
         return
     answer = problem_answer(Problem("not_found", "There is no such path"))
     await send_answer(answer, [(b"x-request-id", request_id(scope))], send, head=scope["method"] == "HEAD")
-
-
-async def refuse(request: Request, error: Exception) -> Response:
-    """Starlette's own refusals on the health paths, in the form of all others."""
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    given = error.headers if isinstance(error, HTTPException) else None
-    headers = {**(given or {}), "x-request-id": request_id(request.scope).decode()}
-    code = "method_not_allowed" if status == HTTPStatus.METHOD_NOT_ALLOWED else "internal_error"
-    return JSONResponse({"error": code, "message": HTTPStatus(status).phrase}, status, headers)

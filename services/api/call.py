@@ -1,8 +1,9 @@
 """What a handler is given: who calls, with what, and the means to answer."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, date, datetime
+from functools import cached_property
 from typing import TypedDict
 from zoneinfo import ZoneInfo
 
@@ -55,7 +56,7 @@ class Call:
         self.reservation = ""
         self.may_exist = False
 
-    @property
+    @cached_property
     def today(self) -> date:
         """The date in the account's time zone."""
         return self.now.astimezone(ZoneInfo(self.principal.time_zone)).date()
@@ -71,14 +72,9 @@ class Call:
     def query(self, *allowed: str) -> dict[str, str]:
         return query_parameters(self.scope, frozenset(allowed))
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncGenerator[Connection]:
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
         """For a single statement, which is a transaction by itself."""
-        if self.held is not None:
-            yield self.held
-            return
-        async with acquired(self.state["pool"]) as connection:
-            yield connection
+        return acquired(self.state["pool"]) if self.held is None else nullcontext(self.held)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Connection]:
