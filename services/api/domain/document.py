@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from services.api.domain.kinds import KINDS
+from services.api.domain.metadata import Metadata
 from services.api.domain.money import EXPONENTS, shortest
 from services.api.domain.rules import (
     Broken,
@@ -57,6 +58,8 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     template: str
     locale: str | None
     page_size: str | None
+    external_id: str | None = None
+    metadata: Metadata = {}
     subtotal: Decimal = Decimal(0)
     tax_amount: Decimal = Decimal(0)
     total: Decimal = Decimal(0)

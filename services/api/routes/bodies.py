@@ -22,7 +22,7 @@ SENT, OVERDUE = b'"status":"sent"', b'"status":"overdue"'
 
 
 class DocumentBody(msgspec.Struct, frozen=True):
-    """A document as answered, in the order of the documentation; ``client`` and ``items`` are JSON already."""
+    """A document as answered, in the order of the documentation; what is Raw is JSON already."""
 
     id: str
     type: str
@@ -42,6 +42,8 @@ class DocumentBody(msgspec.Struct, frozen=True):
     template: str
     locale: str | None
     page_size: str | None
+    external_id: str | None
+    metadata: msgspec.Raw
     created_at: datetime
     updated_at: datetime
 
@@ -68,6 +70,8 @@ def stored_body(row: DocumentRow) -> str:
             template=row.template,
             locale=row.locale,
             page_size=row.page_size,
+            external_id=row.external_id,
+            metadata=msgspec.Raw((row.metadata or "{}").encode()),
             created_at=row.created_at.replace(microsecond=0),
             updated_at=row.updated_at.replace(microsecond=0),
         )

@@ -1,5 +1,7 @@
 """Clients over HTTP: create, list, read, change, delete."""
 
+import msgspec
+
 from services.api.call import Call
 from services.api.domain.client import changed_profile, new_profile
 from services.api.door import Door, Operation
@@ -16,7 +18,7 @@ async def create_client(call: Call) -> Answer:
     profile = encode_json(new_profile(decode_json(call.body))).decode()
     row = ClientRow(new_id("cl"), profile, call.now, call.now)
     async with call.connection() as connection:
-        await clients.insert_client(connection, call.account_id, row.id, profile=profile, now=call.now)
+        await clients.insert_client(connection, call.account_id, row)
     return json_answer(client_body(row), 201)
 
 
@@ -47,8 +49,9 @@ async def update_client(call: Call) -> Answer:
     async with call.transaction() as connection:
         row = _found(await clients.select_client_for_update(connection, call.account_id, client_id))
         profile = encode_json(changed_profile(profile_of(row), body)).decode()
-        await clients.update_client(connection, call.account_id, client_id, profile=profile, now=call.now)
-    return json_answer(client_body(ClientRow(client_id, profile, row.created_at, call.now)))
+        changed = msgspec.structs.replace(row, profile=profile, updated_at=call.now)
+        await clients.update_client(connection, call.account_id, changed)
+    return json_answer(client_body(changed))
 
 
 async def delete_client(call: Call) -> Answer:

@@ -8,6 +8,7 @@ from services.api.domain.account import LOCALE, PAGE_SIZE
 from services.api.domain.client import RULES, Profile, as_party
 from services.api.domain.document import Content, Line
 from services.api.domain.lifecycle import status_on
+from services.api.domain.metadata import Metadata
 from services.api.domain.money import EXPONENTS
 from services.api.http import encode_json
 from services.api.logos import logo_path
@@ -19,6 +20,7 @@ from shared.templates import TEMPLATES_VERSION
 
 _decode_lines = msgspec.json.Decoder(tuple[Line, ...]).decode
 _decode_profile = msgspec.json.Decoder(Profile).decode
+_decode_metadata = msgspec.json.Decoder(Metadata).decode
 
 
 def content_of(row: DocumentRow) -> Content:
@@ -35,6 +37,8 @@ def content_of(row: DocumentRow) -> Content:
         template=row.template,
         locale=row.locale,
         page_size=row.page_size,
+        external_id=row.external_id,
+        metadata=_decode_metadata(row.metadata or "{}"),
     )
 
 
@@ -47,6 +51,7 @@ def row_of(
     client: str,
     created_at: datetime,
     updated_at: datetime,
+    content_updated_at: datetime | None = None,
 ) -> DocumentRow:
     return DocumentRow(
         id=document_id,
@@ -69,7 +74,15 @@ def row_of(
         page_size=content.page_size,
         created_at=created_at,
         updated_at=updated_at,
+        external_id=content.external_id,
+        metadata=metadata_text(content.metadata),
+        content_updated_at=content_updated_at,
     )
+
+
+def metadata_text(metadata: Metadata) -> str | None:
+    """As it is kept: None where there is none."""
+    return encode_json(metadata).decode() if metadata else None
 
 
 def render_job(account_id: str, row: DocumentRow, seller: str, today: date) -> RenderJob:
@@ -106,7 +119,7 @@ def render_job(account_id: str, row: DocumentRow, seller: str, today: date) -> R
         tax_amount=row.tax_amount,
         total=row.total,
         notes=row.notes,
-        updated_at=row.updated_at.replace(microsecond=0),
+        updated_at=(row.content_updated_at or row.updated_at).replace(microsecond=0),
         locale=row.locale or client.get("locale") or account.get("locale") or LOCALE,
         page_size=row.page_size or account.get("page_size") or PAGE_SIZE,
         accent_color=account.get("accent_color") or "",
@@ -119,6 +132,8 @@ def client_body(row: ClientRow) -> dict[str, object]:
     return {
         "id": row.id,
         **{name: profile.get(name) for name in RULES},
+        "external_id": row.external_id,
+        "metadata": msgspec.Raw((row.metadata or "{}").encode()),
         "created_at": row.created_at.replace(microsecond=0),
         "updated_at": row.updated_at.replace(microsecond=0),
     }

@@ -8,27 +8,32 @@ from shared.postgres import Connection
 
 
 class ClientRow(msgspec.Struct, frozen=True):
+    """``metadata`` is None where there is none."""
+
     id: str
     profile: str
     created_at: datetime
     updated_at: datetime
+    external_id: str | None = None
+    metadata: str | None = None
 
 
-async def insert_client(
-    connection: Connection, account_id: str, client_id: str, *, profile: str, now: datetime
-) -> None:
+async def insert_client(connection: Connection, account_id: str, row: ClientRow) -> None:
     await connection.execute(
         """
-        insert into api.clients (account_id, id, profile, created_at, updated_at)
-        values ($1, $2, $3, $4, $4)
+        insert into api.clients (account_id, id, profile, created_at, updated_at, external_id, metadata)
+        values ($1, $2, $3, $4, $5, $6, $7)
         """,
-        account_id, client_id, profile, now,
+        account_id, row.id, row.profile, row.created_at, row.updated_at, row.external_id, row.metadata,
     )  # fmt: skip
 
 
 async def select_client(connection: Connection, account_id: str, client_id: str) -> ClientRow | None:
     row = await connection.fetchrow(
-        "select id, profile, created_at, updated_at from api.clients where account_id = $1 and id = $2",
+        """
+        select id, profile, created_at, updated_at, external_id, metadata from api.clients
+        where account_id = $1 and id = $2
+        """,
         account_id, client_id,
     )  # fmt: skip
     return None if row is None else ClientRow(*row)
@@ -38,18 +43,22 @@ async def select_client_for_update(
     connection: Connection, account_id: str, client_id: str
 ) -> ClientRow | None:
     row = await connection.fetchrow(
-        "select id, profile, created_at, updated_at from api.clients where account_id = $1 and id = $2 for update",
+        """
+        select id, profile, created_at, updated_at, external_id, metadata from api.clients
+        where account_id = $1 and id = $2 for update
+        """,
         account_id, client_id,
     )  # fmt: skip
     return None if row is None else ClientRow(*row)
 
 
-async def update_client(
-    connection: Connection, account_id: str, client_id: str, *, profile: str, now: datetime
-) -> None:
+async def update_client(connection: Connection, account_id: str, row: ClientRow) -> None:
     await connection.execute(
-        "update api.clients set profile = $3, updated_at = $4 where account_id = $1 and id = $2",
-        account_id, client_id, profile, now,
+        """
+        update api.clients set profile = $3, updated_at = $4, external_id = $5, metadata = $6
+        where account_id = $1 and id = $2
+        """,
+        account_id, row.id, row.profile, row.updated_at, row.external_id, row.metadata,
     )  # fmt: skip
 
 
@@ -66,7 +75,7 @@ async def select_clients(
     """Newest first; ``below_id`` is where a cursor stands."""
     rows = await connection.fetch(
         """
-        select id, profile, created_at, updated_at from api.clients
+        select id, profile, created_at, updated_at, external_id, metadata from api.clients
         where account_id = $1 and ($2::text is null or id < $2)
         order by id desc limit $3 offset $4
         """,

@@ -18,7 +18,10 @@ from shared.postgres import Connection
 
 
 class DocumentRow(msgspec.Struct, frozen=True):
-    """``status`` as stored; ``client``, ``seller`` and ``items`` are JSON text."""
+    """``status`` as stored; ``client``, ``items`` and ``metadata`` are JSON text, the last None where there is none.
+
+    ``content_updated_at`` is None where the last change was one of what the PDF shows.
+    """
 
     id: str
     type: str
@@ -40,6 +43,9 @@ class DocumentRow(msgspec.Struct, frozen=True):
     page_size: str | None
     created_at: datetime
     updated_at: datetime
+    external_id: str | None = None
+    metadata: str | None = None
+    content_updated_at: datetime | None = None
 
 
 async def insert_document(
@@ -56,19 +62,19 @@ async def insert_document(
         insert into api.documents (
             account_id, id, type, number, status, client_id, client, seller, currency, issued_date, due_date,
             items, subtotal, tax_rate, tax_amount, total, notes, template, locale, page_size, created_at, updated_at,
-            body
+            external_id, metadata, body
         )
         select
             $1, $2, $3, $4, $5, $6, c.profile,
             case when $5 <> 'draft' then (select a.profile from api.accounts a where a.id = $1) end,
             $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19,
-            $20 || case when $5 = 'draft' then 'null' else c.profile::text end || $21
+            $20, $21, $22 || case when $5 = 'draft' then 'null' else c.profile::text end || $23
         from api.clients c where c.account_id = $1 and c.id = $6 and api.claim_document($1, $2)
         returning client
         """,
         account_id, row.id, row.type, row.number, row.status, row.client_id, row.currency, row.issued_date,
         row.due_date, row.items, row.subtotal, row.tax_rate, row.tax_amount, row.total, row.notes, row.template,
-        row.locale, row.page_size, row.created_at, *body,
+        row.locale, row.page_size, row.created_at, row.external_id, row.metadata, *body,
     )  # fmt: skip
 
 
@@ -81,7 +87,8 @@ async def select_document_for_update(
         select
             d.id, d.type, d.number, d.status, d.client_id, coalesce(c.profile, d.client),
             d.currency, d.issued_date, d.due_date, d.items, d.subtotal, d.tax_rate, d.tax_amount, d.total,
-            d.notes, d.template, d.locale, d.page_size, d.created_at, d.updated_at
+            d.notes, d.template, d.locale, d.page_size, d.created_at, d.updated_at,
+            d.external_id, d.metadata, d.content_updated_at
         from api.documents d
         left join api.clients c on d.status = 'draft' and c.account_id = d.account_id and c.id = d.client_id
         where d.account_id = $1 and d.id = $2
@@ -103,12 +110,13 @@ async def update_document(connection: Connection, account_id: str, row: Document
             end,
             currency = $8, issued_date = $9, due_date = $10, items = $11, subtotal = $12, tax_rate = $13,
             tax_amount = $14, total = $15, notes = $16, template = $17, locale = $18, page_size = $19,
-            updated_at = $20, body = $21
+            updated_at = $20, external_id = $21, metadata = $22, content_updated_at = $23, body = $24
         where account_id = $1 and id = $2
         """,
         account_id, row.id, row.type, row.number, row.status, row.client_id, row.client, row.currency,
         row.issued_date, row.due_date, row.items, row.subtotal, row.tax_rate, row.tax_amount, row.total, row.notes,
-        row.template, row.locale, row.page_size, row.updated_at, body,
+        row.template, row.locale, row.page_size, row.updated_at, row.external_id, row.metadata,
+        row.content_updated_at, body,
     )  # fmt: skip
 
 
@@ -146,6 +154,7 @@ async def select_document_with_seller(
             d.id, d.type, d.number, d.status, d.client_id, coalesce(c.profile, d.client),
             d.currency, d.issued_date, d.due_date, d.items, d.subtotal, d.tax_rate, d.tax_amount, d.total,
             d.notes, d.template, d.locale, d.page_size, d.created_at, d.updated_at,
+            d.external_id, d.metadata, d.content_updated_at,
             coalesce(d.seller, (select a.profile from api.accounts a where a.id = $1))
         from api.documents d
         left join api.clients c on d.status = 'draft' and c.account_id = d.account_id and c.id = d.client_id
@@ -180,7 +189,8 @@ async def select_rows(
         select
             d.id, d.type, d.number, d.status, d.client_id, coalesce(c.profile, d.client),
             d.currency, d.issued_date, d.due_date, d.items, d.subtotal, d.tax_rate, d.tax_amount, d.total,
-            d.notes, d.template, d.locale, d.page_size, d.created_at, d.updated_at
+            d.notes, d.template, d.locale, d.page_size, d.created_at, d.updated_at,
+            d.external_id, d.metadata, d.content_updated_at
         from api.documents d
         left join api.clients c on d.status = 'draft' and c.account_id = d.account_id and c.id = d.client_id
         where d.account_id = $1 and d.id = any($2::text[])

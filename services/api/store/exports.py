@@ -167,7 +167,8 @@ async def select_documents_with_sellers(
         select
             coalesce(d.seller, a.profile), d.id, d.type, d.number, d.status, d.client_id, coalesce(c.profile, d.client),
             d.currency, d.issued_date, d.due_date, d.items, d.subtotal, d.tax_rate, d.tax_amount, d.total,
-            d.notes, d.template, d.locale, d.page_size, d.created_at, d.updated_at
+            d.notes, d.template, d.locale, d.page_size, d.created_at, d.updated_at,
+            d.external_id, d.metadata, d.content_updated_at
         from api.documents d
         join api.accounts a on a.id = d.account_id
         left join api.clients c on d.status = 'draft' and c.account_id = d.account_id and c.id = d.client_id

@@ -6,7 +6,7 @@ from bodies import CLIENT, JSON
 
 FIELDS = [
     "id", "name", "email", "company", "country", "address_line1", "address_line2", "city", "region", "postal_code",
-    "phone", "tax_id", "locale", "created_at", "updated_at",
+    "phone", "tax_id", "locale", "external_id", "metadata", "created_at", "updated_at",
 ]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from services.api.domain.lifecycle import STATUSES
 FIELDS = [
     "id", "type", "number", "status", "client_id", "client", "currency", "issued_date", "due_date", "items",
     "subtotal", "tax_rate", "tax_amount", "total", "notes", "template", "locale", "page_size",
-    "created_at", "updated_at",
+    "external_id", "metadata", "created_at", "updated_at",
 ]  # fmt: skip
 YEAR = date.today().year  # noqa: DTZ011 - any year does
 UNICODE = 'Ünï 漢字 🧾 \U0010fffd e\u0301 \u202eabc \\ " < & \t\n'

@@ -14,7 +14,7 @@ from services.api import admission
 from services.api.admission import Admission, Decision
 from services.api.meter import Meter, OneNode
 from services.api.reservations import Reservation, overdue, resolve
-from services.api.store.clients import insert_client
+from services.api.store.clients import ClientRow, insert_client
 from services.api.store.documents import DocumentRow, delete_document, insert_document
 from services.api.store.ids import new_id
 from services.api.store.reservations import resolve_document
@@ -55,7 +55,8 @@ async def seed(redis: Redis, account_id: str) -> None:
 async def pool(database_url: str) -> AsyncIterator[Pool]:
     pool = await open_pool(database_url, size_max=8, statement_timeout_s=5)
     async with pool.acquire() as connection:
-        await insert_client(connection, ACCOUNT, CLIENT, profile="{}", now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        await insert_client(connection, ACCOUNT, ClientRow(CLIENT, "{}", now, now))
     yield pool
     await pool.close()
 
