@@ -27,14 +27,14 @@ async def in_turns(works: Mapping[str, Work], *, turns: int, seconds_max: float)
     for turn in range(turns):
         if turn >= TURNS_MIN and time.monotonic() > end:
             break
-        await _hushed()
+        await hushed()
         for at in range(len(names)):
             name = names[(turn + at) % len(names)]
             found[name].append(await works[name]())
     return found
 
 
-async def _hushed() -> None:
+async def hushed() -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(QUIET_S_MAX):
             await quiet()
