@@ -1,4 +1,4 @@
--- The second part of the library that admission.lua begins, whose local functions it uses: what metering and the
+-- The third part of the library that admission.lua begins, whose local functions it uses: what metering and the
 -- operator's command call, to seed accounts, change their limits, publish generations, read and forget counters.
 
 -- Calls of the running burst stay counted under a new limit, at most as many as it has.

@@ -14,7 +14,7 @@ from services.metering.stores import send
 from shared.redis import nodes_of
 
 NAME = "invouno_meter_v1"
-PARTS = ("admission.lua", "counters.lua")
+PARTS = ("admission.lua", "deciding.lua", "counters.lua")
 SEED_FUNCTION = "invouno_seed_v1"
 LIMITS_FUNCTION = "invouno_limits_v1"
 GENERATION_FUNCTION = "invouno_generation_v1"

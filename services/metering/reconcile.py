@@ -88,8 +88,12 @@ def _of_period(period: Period, first: Live | None, second: Live | None) -> tuple
 
 
 async def _reserved(redis: Redis, shard: int) -> Counter[str]:
-    members = await send(redis, "ZRANGE", meter_reserved(shard), 0, -1)
-    return Counter(member.decode().partition(" ")[0] for member in members)
+    """How many documents are reserved for each account; a block's size stands behind its name."""
+    reserved: Counter[str] = Counter()
+    for member in await send(redis, "ZRANGE", meter_reserved(shard), 0, -1):
+        account_id, _, rest = member.decode().partition(" ")
+        reserved[account_id] += int(rest.partition(":")[2] or 1)
+    return reserved
 
 
 def differences(held: Held, created: Created) -> list[Difference]:
