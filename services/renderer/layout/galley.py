@@ -73,14 +73,12 @@ async def measure(page: Page, html: str, *, width_px: int) -> list[Galley]:
 
 
 def read_galleys(captured: dict[str, Any]) -> list[Galley]:
-    """Two articles each: the galley, and the model of a sheet that continues it."""
+    """Two sheets each: the galley, and the model of a sheet that continues it."""
     snapshot = Snapshot(captured)
     boxes = list(snapshot.boxes())
-    starts = [at for at, box in enumerate(boxes) if box.name == "ARTICLE.sheet"]
-    articles = [boxes[start:end] for start, end in itertools.pairwise([*starts, len(boxes)])]
-    return [
-        _galley(snapshot, galley, model) for galley, model in zip(articles[::2], articles[1::2], strict=True)
-    ]
+    starts = [at for at, box in enumerate(boxes) if box.name == "DIV.sheet"]
+    sheets = [boxes[start:end] for start, end in itertools.pairwise([*starts, len(boxes)])]
+    return [_galley(snapshot, galley, model) for galley, model in zip(sheets[::2], sheets[1::2], strict=True)]
 
 
 def _galley(snapshot: Snapshot, boxes: list[Box], model: list[Box]) -> Galley:

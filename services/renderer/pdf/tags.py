@@ -47,7 +47,8 @@ def retag(printed: Printed, sheet: ProvedSheet, *, page: int, above: int, first:
 
     Raises PrintedError.
     """
-    leaves, branches = _parted(_read(printed, sheet))
+    language, _, _ = sheet.article.mark.partition("-x-")
+    leaves, branches = _parted(_read(printed, sheet), b"/Lang (%s)\n" % language.encode())
     try:
         names = _names(leaves, branches, b"%d 0 R" % above, first)
         owners = [names[b"%d" % element] for element in sheet.page.tagged]
@@ -70,12 +71,15 @@ def _read(printed: Printed, sheet: ProvedSheet) -> list[Element]:
     return found
 
 
-def _parted(found: Sequence[Element]) -> tuple[list[Element], list[Element]]:
-    """Leaves, and the branches that bear them; a paragraph becomes what is only known to hold text itself."""
+def _parted(found: Sequence[Element], language: bytes) -> tuple[list[Element], list[Element]]:
+    """Leaves, and the branches that bear them; a paragraph becomes what is only known to hold text itself.
+
+    A wrapper may tell the document's ``language``, which holds without it.
+    """
     leaves, branches, holders = list[Element](), list[Element](), set[bytes]()
     for element in found:
         number, kind, texts, parent, page, kids, said = element
-        if kind != WRAPPER or texts or said:
+        if kind != WRAPPER or said or texts not in {b"", language}:
             branches.append(element)
             continue
         if page:

@@ -56,9 +56,11 @@ def test_every_sheet_has_its_mark_direction_accent_and_number(
     pages = [document_page(msgspec.structs.replace(job, document_id=each)) for each in ("doc_1", "doc_2")]
     sheets = [Sheet(number=number, count=2, lines=pages[0].lines) for number in (1, 2)]
     html = fill(templates, template, [(page, sheets) for page in pages])
-    opened = re.findall(r'<article class="([^"]+)" lang="([^"]+)" dir="rtl"\s+style="([^"]+)"', html)
-    assert [(kind, lang) for kind, lang, _ in opened] == [
-        (kind, f"ar-{mark(page.document_id, number)}")
+    opened = re.findall(
+        r'<article lang="([^"]+)">\s*<div class="([^"]+)" lang="ar" dir="rtl" style="([^"]+)"', html
+    )
+    assert [(lang, kind) for lang, kind, _ in opened] == [
+        (f"ar-{mark(page.document_id, number)}", kind)
         for page in pages
         for kind, number in (("sheet", 1), ("sheet next", 2))
     ]

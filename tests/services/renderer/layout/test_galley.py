@@ -55,7 +55,7 @@ async def laid_out(page: Page, html: str, width_px: int) -> list[list[Box]]:
     await send("Emulation.setEmulatedMedia", {"media": ""})
     sheets: list[list[Box]] = []
     for box in snapshot.boxes():
-        if box.name == "ARTICLE.sheet":
+        if box.name == "DIV.sheet":
             sheets.append([])
         if sheets:
             sheets[-1].append(box)
