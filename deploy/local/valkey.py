@@ -74,7 +74,7 @@ maxmemory-policy noeviction
 databases {DURABLE_DATABASES if durable else THROWAWAY_DATABASES}
 save ""
 appendonly {"yes" if durable else "no"}
-appendfsync {"always" if durable else "no"}
+appendfsync no
 """
 
 
