@@ -14,6 +14,7 @@ Code = Literal[
     "method_not_allowed",
     "idempotency_in_progress",
     "export_not_ready",
+    "precondition_failed",
     "payload_too_large",
     "unsupported_media_type",
     "range_not_satisfiable",

@@ -41,7 +41,7 @@ class Call:
     """One request at its handler; ``afterwards`` is done once its transaction has committed.
 
     ``reservation`` is the id that a created document is to have; from ``may_exist`` on, only the database knows
-    whether it was created.
+    whether it was created. It ``is_unused`` when the call succeeds without creating one.
     """
 
     def __init__(self, scope: Scope, principal: Principal, body: bytes) -> None:
@@ -55,6 +55,7 @@ class Call:
         self.held: Connection | None = None
         self.reservation = ""
         self.may_exist = False
+        self.is_unused = False
 
     @cached_property
     def today(self) -> date:

@@ -27,6 +27,7 @@ from services.api.outage import UNCOUNTED
 from services.api.problems import internal_error, problem_answer, service_unavailable, status_of
 from services.api.store.ids import new_id
 from services.api.store.keys import Principal
+from services.api.tags import tagged
 from shared.errors import Problem
 from shared.postgres import Connection
 
@@ -62,13 +63,16 @@ log = structlog.get_logger()
 class Operation(msgspec.Struct, frozen=True):
     """A handler, the scope that it asks for (None: any valid key), and how many documents it creates.
 
-    ``media_types`` are those of its body, where that is no JSON.
+    ``media_types`` are those of its body, where that is no JSON. ``updates`` tells of a call whether it creates none
+    after all, since what it names is there. What is ``tagged`` is answered under an entity tag.
     """
 
     handler: Handler
     scope: str | None
     documents: int = 0
     media_types: tuple[str, ...] = ()
+    updates: Callable[[Call], Awaitable[bool]] | None = None
+    tagged: bool = False
 
 
 class Door:
@@ -126,6 +130,7 @@ class Visit:
         self._operation = operation
         self._key = key
         self._principal = principal
+        self._documents = operation.documents
         self._decision: Decision | None = None
         self._asked = False
 
@@ -143,7 +148,7 @@ class Visit:
         await self._ended(call, answer)
         for act in call.afterwards:
             await _attempt(act)
-        return answer
+        return tagged(scope, answer) if self._operation.tagged else answer
 
     async def limit_headers(self) -> Headers:
         """The RateLimit fields; a request that was not counted looks without counting.
@@ -161,10 +166,12 @@ class Visit:
         return limit_headers(decision)
 
     async def _admitted(self, call: Call) -> Answer:
-        documents = self._operation.documents
-        call.reservation = new_id("doc") if documents else ""
+        updates = self._operation.updates
+        if updates is not None and await updates(call):
+            self._documents = 0
+        call.reservation = new_id("doc") if self._documents else ""
         decision = self._decision = await self._ask(
-            calls=1, documents=documents, reservation=call.reservation, connection=call.held
+            calls=1, documents=self._documents, reservation=call.reservation, connection=call.held
         )
         if not decision.granted:
             raise refusal(decision)
@@ -206,12 +213,12 @@ class Visit:
         return UNCOUNTED
 
     async def _ended(self, call: Call, answer: Answer) -> None:
-        """Settle a create that succeeded, or give back what a stored refusal had reserved."""
-        if answer.status >= HTTPStatus.BAD_REQUEST:
+        """Settle a create that succeeded, or give back what a stored refusal or an update had reserved."""
+        if answer.status >= HTTPStatus.BAD_REQUEST or call.is_unused:
             await self._release(call)
         elif self._decision is None:
             return
-        elif self._decision.uncounted and self._operation.documents:
+        elif self._decision.uncounted and self._documents:
             self._state["open_calls"].owe(self._principal.account_id, "documents")
         elif self._decision.reserved:
             self._state["admission"].settle(
@@ -226,7 +233,7 @@ class Visit:
 
     async def _release(self, call: Call) -> None:
         decision = self._decision
-        if not self._operation.documents or decision is None or not decision.granted or decision.uncounted:
+        if not self._documents or decision is None or not decision.granted or decision.uncounted:
             return
         reservation = call.reservation if decision.reserved else ""
         try:

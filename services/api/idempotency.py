@@ -15,8 +15,15 @@ from shared.postgres import Connection
 
 KEPT = timedelta(hours=24)
 METHODS = frozenset({"POST", "PUT", "DELETE"})
-# Refused at the door: the work has not been looked at, so there is nothing to repeat.
-_NOT_STORED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
+# Refused at the door, or by a condition that is no part of the request's fingerprint: there is nothing to repeat.
+_NOT_STORED = frozenset(
+    {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.PRECONDITION_FAILED,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    }
+)
 _KEY = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 _REPLAYED = (b"idempotent-replayed", b"true")
 

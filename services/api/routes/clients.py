@@ -11,7 +11,9 @@ from services.api.routes.shapes import client_body, profile_of
 from services.api.store import clients, documents
 from services.api.store.clients import ClientRow
 from services.api.store.ids import is_id, new_id
+from services.api.tags import is_conditional, require_conditions
 from shared.errors import Problem
+from shared.postgres import Connection
 
 
 async def create_client(call: Call) -> Answer:
@@ -47,7 +49,7 @@ async def update_client(call: Call) -> Answer:
     body = decode_json(call.body)
     client_id = _client_id(call)
     async with call.transaction() as connection:
-        row = _found(await clients.select_client_for_update(connection, call.account_id, client_id))
+        row = await _locked_client(connection, call, client_id)
         profile = encode_json(changed_profile(profile_of(row), body)).decode()
         changed = msgspec.structs.replace(row, profile=profile, updated_at=call.now)
         await clients.update_client(connection, call.account_id, changed)
@@ -57,10 +59,17 @@ async def update_client(call: Call) -> Answer:
 async def delete_client(call: Call) -> Answer:
     client_id = _client_id(call)
     async with call.transaction() as connection:
-        _found(await clients.select_client_for_update(connection, call.account_id, client_id))
+        await _locked_client(connection, call, client_id)
         await documents.freeze_drafts_of_client(connection, call.account_id, client_id)
         await clients.delete_client(connection, call.account_id, client_id)
     return json_answer({"id": client_id, "deleted": True})
+
+
+async def _locked_client(connection: Connection, call: Call, client_id: str) -> ClientRow:
+    row = _found(await clients.select_client_for_update(connection, call.account_id, client_id))
+    if is_conditional(call.scope):
+        require_conditions(call.scope, encode_json(client_body(row)))
+    return row
 
 
 def _client_id(call: Call) -> str:
@@ -83,11 +92,11 @@ def _no_such_client() -> Problem:
 DOORS = {
     "/v1/clients": Door(
         GET=Operation(list_clients, "clients:read"),
-        POST=Operation(create_client, "clients:write"),
+        POST=Operation(create_client, "clients:write", tagged=True),
     ),
     "/v1/clients/{client_id}": Door(
-        GET=Operation(read_client, "clients:read"),
-        PUT=Operation(update_client, "clients:write"),
+        GET=Operation(read_client, "clients:read", tagged=True),
+        PUT=Operation(update_client, "clients:write", tagged=True),
         DELETE=Operation(delete_client, "clients:write"),
     ),
 }

@@ -24,6 +24,7 @@ from services.api.store import clients, documents, numbers
 from services.api.store.documents import DocumentRow
 from services.api.store.ids import is_id
 from services.api.store.listing import Span, select_page
+from services.api.tags import is_conditional, require_conditions
 from shared.errors import Problem
 from shared.postgres import Connection
 
@@ -101,6 +102,8 @@ async def cancel_document(call: Call) -> Answer:
 async def delete_document(call: Call) -> Answer:
     document_id = path_document_id(call)
     async with call.transaction() as connection:
+        if is_conditional(call.scope):
+            await _locked_document(connection, call)
         deleted = await documents.delete_document(connection, call.account_id, document_id)
         if deleted is None:
             raise no_such_document()
@@ -180,7 +183,16 @@ async def _locked_document(connection: Connection, call: Call) -> DocumentRow:
     row = await documents.select_document_for_update(connection, call.account_id, path_document_id(call))
     if row is None:
         raise no_such_document()
+    if is_conditional(call.scope):
+        await _require_conditions(connection, call, row)
     return row
+
+
+async def _require_conditions(connection: Connection, call: Call, row: DocumentRow) -> None:
+    """Asked of the body that reading would answer, which costs a statement only those who ask."""
+    shown = await documents.select_shown(connection, call.account_id, row.id)
+    for body in await shown_bodies(connection, call, [shown] if shown else []):
+        require_conditions(call.scope, body)
 
 
 def path_document_id(call: Call) -> str:
@@ -197,13 +209,15 @@ def no_such_document() -> Problem:
 DOORS = {
     "/v1/documents": Door(
         GET=Operation(list_documents, "documents:read"),
-        POST=Operation(create_document, "documents:write", documents=1),
+        POST=Operation(create_document, "documents:write", documents=1, tagged=True),
     ),
     "/v1/documents/{document_id}": Door(
-        GET=Operation(read_document, "documents:read"),
-        PUT=Operation(update_document, "documents:write"),
+        GET=Operation(read_document, "documents:read", tagged=True),
+        PUT=Operation(update_document, "documents:write", tagged=True),
         DELETE=Operation(delete_document, "documents:write"),
     ),
-    "/v1/documents/{document_id}/pay": Door(POST=Operation(pay_document, "documents:write")),
-    "/v1/documents/{document_id}/cancel": Door(POST=Operation(cancel_document, "documents:write")),
+    "/v1/documents/{document_id}/pay": Door(POST=Operation(pay_document, "documents:write", tagged=True)),
+    "/v1/documents/{document_id}/cancel": Door(
+        POST=Operation(cancel_document, "documents:write", tagged=True)
+    ),
 }

@@ -28,6 +28,7 @@ STATUSES: dict[int, set[Code]] = {
     404: {"not_found"},
     405: {"method_not_allowed"},
     409: {"idempotency_in_progress", "export_not_ready"},
+    412: {"precondition_failed"},
     413: {"payload_too_large"},
     415: {"unsupported_media_type"},
     416: {"range_not_satisfiable"},
@@ -164,6 +165,9 @@ REQUESTS: dict[Code, Callable[[Scene], httpx2.Response]] = {
     "method_not_allowed": lambda scene: scene.account.http.patch("/v1/documents"),
     "idempotency_in_progress": in_progress,
     "export_not_ready": lambda scene: download(scene, "cancelled"),
+    "precondition_failed": lambda scene: scene.account.http.put(
+        f"/v1/clients/{scene.account.client_id}", json=CLIENT, headers={"if-match": '"another"'}
+    ),
     "range_not_satisfiable": lambda scene: download(scene, "ready", range="bytes=10-"),
     "payload_too_large": post_client(b" " * 1_048_577, JSON["content-type"]),
     "unsupported_media_type": post_client(b"name=x", "application/x-www-form-urlencoded"),
