@@ -5,6 +5,7 @@ They outlive their Redis: what breaks there costs a pause, never the process.
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -116,6 +117,8 @@ async def run(settings: Settings) -> None:
             chromium = await stack.enter_async_context(for_many)
             lanes.append(export_lane(chromium, settings.renderer_export_pages, store, metrics))
         app = create_app({lane.queue: Wellness(lane.chromium, lane.presence) for lane in lanes}, metrics)
+        # What is there by now stays, and to look through all of it again would hold up a print for 50 ms.
+        gc.freeze()
         await stack.enter_async_context(serving(app, settings.renderer_host, settings.renderer_port))
         await asyncio.gather(*(serve(settings.queue_url, lane, stopping) for lane in lanes))
 
