@@ -11,13 +11,11 @@ import msgspec
 from load import Caller
 
 from deploy.local.store import free_port
-from tests.bench.stock import post_documents, status_of
+from tests.bench.stock import LIMITS, post_documents, status_of
 from tests.faults.processes import Service
 from tests.faults.world import Setup, World, opened_world, until
 
 PEER = Path(__file__).with_name("peer")
-# Limits that are asked after and never met.
-LIMITS = {"burst_per_min": 6_000_000, "api_calls": 1_000_000_000, "documents": 1_000_000_000}
 
 
 class Contenders(msgspec.Struct, frozen=True):

@@ -162,6 +162,7 @@ def main() -> None:
         http="httptools",
         loop="uvloop",
         ws="none",
+        proxy_headers=False,
         access_log=False,
         server_header=False,
         log_config=None,

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
-import asyncpg
 import msgspec
 
 from tests.bench.contenders import Contenders, opened_contenders
 from tests.bench.results import Report, Result, result_of
 from tests.bench.slices import CONNECTIONS, Load, Request, Slice, sliced
-from tests.bench.stock import copy_documents, request_body
+from tests.bench.stock import copied_drafts, request_body
 from tests.bench.turns import Work, in_turns
 
 DOCUMENTS = 200
@@ -96,22 +95,17 @@ async def _sends(contenders: Contenders) -> Measured:
 
 def _sending(contenders: Contenders, url: str, first: Callable[[], int]) -> Work:
     async def work() -> Slice:
-        drafts = await copied_drafts(contenders, first())
+        drafts = await copied_drafts(
+            contenders.world.postgres.url,
+            contenders.caller.account_id,
+            contenders.draft,
+            copies=DRAFTS,
+            first=first(),
+        )
         requests = [_request(contenders, "PUT", f"{PATH}/{draft}", b'{"status":"sent"}') for draft in drafts]
         return await sliced(Load(url=url, requests=requests))
 
     return work
-
-
-async def copied_drafts(contenders: Contenders, first: int) -> list[str]:
-    connection = await asyncpg.connect(contenders.world.postgres.url)
-    account = contenders.caller.account_id
-    try:
-        return await copy_documents(
-            connection, account, [account], ids=[contenders.draft], copies=DRAFTS, first=first
-        )
-    finally:
-        await connection.close()
 
 
 def _work(load: Load) -> Work:

@@ -12,8 +12,7 @@ from load import Caller
 from services.api.folding import PASSED_AFTER
 from services.api.store.counts import fold_client_counts, fold_document_counts, fold_due_counts
 from shared.postgres import Connection
-from tests.bench.contenders import LIMITS
-from tests.bench.stock import copy_clients, copy_documents, insert_accounts, post_documents
+from tests.bench.stock import LIMITS, copy_clients, copy_documents, insert_accounts, post_documents
 from tests.faults.world import Setup, opened_world
 
 SMALL, LARGE, LARGEST = 1_000, 100_000, 1_000_000

@@ -47,7 +47,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
 async def sliced(load: Load) -> Slice:
     """Raises AssertionError when any request fails."""
-    return await (_by_wrk(load) if shutil.which("wrk") else _by_asyncio(load))
+    return await (by_wrk(load) if shutil.which("wrk") else by_asyncio(load))
 
 
 def pinned_core() -> int | None:
@@ -58,7 +58,7 @@ def pinned_core() -> int | None:
     return int(re.split("[-,]", cores.read_text().strip())[-1])
 
 
-async def _by_wrk(load: Load) -> Slice:
+async def by_wrk(load: Load) -> Slice:
     with tempfile.NamedTemporaryFile("wb", suffix=".requests") as file:
         file.writelines(map(_line, load.requests))
         file.flush()
@@ -92,7 +92,7 @@ def _milliseconds(text: str, share: str) -> float:
     return float(found[1]) * MILLISECONDS[found[2]]
 
 
-async def _by_asyncio(load: Load) -> Slice:
+async def by_asyncio(load: Load) -> Slice:
     requests, end = cycle(load.requests), time.monotonic() + load.seconds
     lines = (_send_until(end, load.url, requests) for _ in range(load.connections))
     waits = [wait for line in await asyncio.gather(*lines) for wait in line]

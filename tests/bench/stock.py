@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import msgspec
 from load import Caller, Kind, Line, open_line
 
@@ -20,6 +21,8 @@ CURRENCIES = ("USD", "USD", "USD", "EUR", "EUR", "GBP", "JPY")
 # What becomes of a document after it was posted as sent.
 MOVES = {"paid": "pay", "cancelled": "cancel"}
 DUE_DAYS = 300
+# Which are asked after at every call and never met.
+LIMITS = {"burst_per_min": 6_000_000, "api_calls": 1_000_000_000, "documents": 1_000_000_000}
 
 
 def request_body(client_id: str, number: int) -> dict[str, Any]:
@@ -94,11 +97,11 @@ def _post(path: str, body: bytes = b"") -> Kind:
 
 
 async def insert_accounts(connection: Connection, count: int) -> list[Caller]:
-    """Accounts with a key each, on the largest plan, all at once: one by one they would take minutes."""
+    """Accounts with a key each and the same limits, all at once: one by one they would take minutes."""
     callers = [Caller(new_id("acct"), new_key()) for _ in range(count)]
     accounts = [caller.account_id for caller in callers]
     await connection.execute(_INSERT_ACCOUNTS, accounts)
-    await connection.execute(_INSERT_PLANS, accounts)
+    await connection.execute(_INSERT_PLANS, accounts, msgspec.json.encode(LIMITS).decode())
     keys = [hash_key(caller.key) for caller in callers]
     await connection.execute(_INSERT_KEYS, [new_id("key") for _ in callers], accounts, keys, list(SCOPES))
     return callers
@@ -107,6 +110,19 @@ async def insert_accounts(connection: Connection, count: int) -> list[Caller]:
 async def copy_clients(connection: Connection, source: str, targets: Sequence[str]) -> None:
     """Under their own ids, so that the copies of documents name them."""
     await connection.execute(_COPY_CLIENTS, source, targets)
+
+
+async def copied_drafts(
+    database_url: str, account_id: str, draft: str, *, copies: int, first: int
+) -> list[str]:
+    """The ids of so many more drafts like one of the account's; ``first`` is how many copies there are already."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        return await copy_documents(
+            connection, account_id, [account_id], ids=[draft], copies=copies, first=first
+        )
+    finally:
+        await connection.close()
 
 
 async def copy_documents(
@@ -131,7 +147,8 @@ insert into api.accounts (id, name, currency, template, time_zone, profile)
 select id, 'Studio', 'USD', 'clean', 'UTC', '{}' from unnest($1::text []) as given (id)
 """
 _INSERT_PLANS = """
-insert into metering.accounts (account_id, plan) select id, 'enterprise' from unnest($1::text []) as given (id)
+insert into metering.accounts (account_id, plan, overrides)
+select id, 'enterprise', $2::jsonb from unnest($1::text []) as given (id)
 """
 _INSERT_KEYS = """
 insert into api.keys (id, account_id, hash, scopes)

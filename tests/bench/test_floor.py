@@ -1,6 +1,7 @@
 """The floor and the peer do what the gateway does, so that comparing them with it means something."""
 
-from collections.abc import AsyncGenerator
+import shutil
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import httpx2
@@ -9,10 +10,13 @@ import pytest
 from bodies import JSON
 
 from tests.bench.contenders import Contenders, has_peer, opened_contenders
+from tests.bench.slices import Load, Request, Slice, by_asyncio, by_wrk, sliced
 from tests.bench.stock import request_body
 
 DOCUMENTS = 40
 OTHERS = ("floor", *(("fastapi",) if has_peer() else ()))
+Generator = Callable[[Load], Awaitable[Slice]]
+GENERATORS = (by_asyncio, *((by_wrk,) if shutil.which("wrk") else ()))
 # What a new document has of its own.
 OWN = {"id", "number", "created_at", "updated_at"}
 
@@ -58,6 +62,22 @@ async def test_a_draft_that_is_sent_is_answered_alike_and_is_sent(contenders: Co
     assert int(theirs["number"][-6:]) == int(ours["number"][-6:]) + 1
     found = await _called(contenders, "gateway", "GET", f"/{theirs['id']}")
     assert _without_own(found) == _without_own(theirs)
+
+
+@pytest.mark.parametrize("generator", GENERATORS)
+async def test_a_slice_of_load_counts_what_is_answered(contenders: Contenders, generator: Generator) -> None:
+    paths = [f"/v1/documents/{document}" for document in contenders.documents]
+    requests = [Request("GET", path, contenders.caller.key) for path in paths]
+    for url in contenders.urls.values():
+        found = await generator(Load(url=url, requests=requests, connections=2, seconds=0.2))
+        assert found.per_s > 0
+        assert 0 < found.p50_ms <= found.p99_ms
+
+
+async def test_a_slice_of_load_fails_with_a_request(contenders: Contenders) -> None:
+    requests = [Request("GET", "/v1/documents/doc_1", contenders.caller.key)]
+    with pytest.raises(AssertionError):
+        await sliced(Load(url=contenders.urls["gateway"], requests=requests, connections=1, seconds=0.2))
 
 
 async def _called(contenders: Contenders, name: str, method: str, path: str, body: Any = None) -> Any:
