@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
 from typing import Any
@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.types import Receive, Scope, Send
 
+from services.api.compression import VARIES, varies
 from shared.errors import Problem
 
 BODY_BYTES_MAX = 1024 * 1024
@@ -158,7 +159,7 @@ async def _collect(receive: Receive) -> bytes:
 
 
 class ClientDisconnectedError(Exception):
-    """The caller left before its request was whole: there is nobody to answer."""
+    """The caller left before its request or its answer was whole: there is nobody to answer."""
 
 
 def _too_large() -> Problem:
@@ -191,12 +192,30 @@ def is_known(scope: Scope, tag: str) -> bool:
 
 
 async def send_answer(answer: Answer, extra: Headers, send: Send, *, head: bool = False) -> None:
-    """Write the answer; ``head`` stops after the headers."""
+    """Write the answer; ``head`` leaves out a stream, and any body is the server's to drop.
+
+    A stream ends early when nobody hears it any more.
+    """
     headers: Headers = [*answer.headers, *extra]
-    if answer.stream is None and answer.status != HTTPStatus.NOT_MODIFIED:
-        headers.append((b"content-length", b"%d" % len(answer.body)))
+    size_bytes = None if answer.stream else len(answer.body)
+    if varies(answer.status, answer.headers, size_bytes):
+        headers.append(VARIES)
+    if size_bytes is not None and answer.status != HTTPStatus.NOT_MODIFIED:
+        headers.append((b"content-length", b"%d" % size_bytes))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if answer.stream is not None and not head:
-        async for chunk in answer.stream:
+        try:
+            await _send_stream(answer.stream, send)
+        except ClientDisconnectedError:
+            return
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _send_stream(stream: AsyncIterator[bytes], send: Send) -> None:
+    """Until its end, or until nobody hears it any more; it is closed in either case."""
+    try:
+        async for chunk in stream:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    await send({"type": "http.response.body", "body": b"" if head else answer.body})
+    finally:
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()

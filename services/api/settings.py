@@ -28,6 +28,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The address to listen on."""
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     """The port to listen on."""
+    connections_max: Annotated[int, Meta(ge=1)] = 10_000
+    """Callers' connections that one gateway process may hold; who comes beyond them is told 503 at once."""
     database_connections_max: Annotated[int, Meta(ge=1)] = 20
     """Connections to PostgreSQL that one gateway process may hold."""
     pdf_wait_s: Annotated[float, Meta(gt=0)] = 40.0

@@ -6,6 +6,8 @@ from contextlib import ExitStack
 import pytest
 from account import Account
 from product import Product
+from serving import Served, served
+from site_app import Application
 
 Open = Callable[..., Account]
 
@@ -28,3 +30,17 @@ def house(product: Product) -> Iterator[Account]:
     """An account that the tests of a file share, for what does not depend on what else it holds."""
     with Account(product) as shared:
         yield shared
+
+
+@pytest.fixture
+def application() -> Application:
+    """What `site` serves."""
+    return Application()
+
+
+@pytest.fixture
+def site(application: Application) -> Iterator[Served]:
+    """A server as the gateway's, in this process and without any store."""
+    with served(application) as running:
+        yield running
+        application.open.set()

@@ -63,6 +63,7 @@ def test_one_of_two_redis_alone_is_not_enough(environment: pytest.MonkeyPatch, n
 @pytest.mark.parametrize(
     ("name", "value"),
     [("PORT", "http"), ("PORT", "65536"), ("PORT", "-1"), ("DATABASE_CONNECTIONS_MAX", "0"), ("PDF_WAIT_S", "0"),
+     ("CONNECTIONS_MAX", "0"),
      ("RESERVATION_KEPT_S", "0"), ("METER_DOWN", "open"),
      ("PDF_WAIT_S", "soon"), ("LOG_LEVEL", "LOUD")],
 )  # fmt: skip
