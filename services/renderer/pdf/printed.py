@@ -265,7 +265,8 @@ def _resource(content: bytes) -> Resource:
     if body and not (length and len(body) == int(length[1]) + len(b" stream\n\nendstream")):
         raise PrintedError("A stream is not as long as it says")
     pieces, needs, at = list[bytes](), list[int](), 0
-    for found in PIECES.finditer(head):
+    # A font's widths stand behind its references, and are long.
+    for found in PIECES.finditer(head, 0, head.rfind(b" 0 R") + len(b" 0 R>")):
         if group := found.lastindex:
             pieces.append(head[at : found.start(group)])
             needs.append(int(found[group]))
