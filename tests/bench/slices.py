@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from itertools import cycle
+from math import ceil
 from pathlib import Path
 from statistics import quantiles
 
@@ -36,7 +37,10 @@ class Slice(msgspec.Struct, frozen=True):
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """``requests`` are sent in turn, and again from the first; ``core`` is the only one of the load generator."""
+    """``requests`` are sent in turn, and again from the first; ``core`` is the only one of the load generator.
+
+    wrk knows only whole seconds, and takes some more.
+    """
 
     url: str
     requests: Sequence[Request]
@@ -72,7 +76,15 @@ async def by_wrk(load: Load) -> Slice:
 
 async def _output(load: Load, file: str) -> str:
     pinned = () if load.core is None else ("taskset", "-c", str(load.core))
-    command = ("wrk", "-t1", f"-c{load.connections}", f"-d{load.seconds:g}s", "--latency", "-s", str(SCRIPT))
+    command = (
+        "wrk",
+        "-t1",
+        f"-c{load.connections}",
+        f"-d{ceil(load.seconds)}s",
+        "--latency",
+        "-s",
+        str(SCRIPT),
+    )
     process = await asyncio.create_subprocess_exec(
         *pinned, *command, load.url, "--", file, stdout=asyncio.subprocess.PIPE
     )

@@ -165,12 +165,12 @@ where c.account_id = $1
 _COPY_DOCUMENTS = """
 insert into api.documents (
     account_id, id, type, number, status, client_id, client, seller, currency, issued_date, due_date, items,
-    subtotal, tax_rate, tax_amount, total, notes, template, locale, page_size, created_at, updated_at, body
+    subtotal, tax_rate, tax_amount, total, notes, template, locale, page_size, metadata, created_at, updated_at, body
 )
 select
     n.account_id, n.id, d.type, n.number, d.status, d.client_id, d.client, d.seller, d.currency, d.issued_date,
     d.due_date, d.items, d.subtotal, d.tax_rate, d.tax_amount, d.total, d.notes, d.template, d.locale, d.page_size,
-    d.created_at, d.updated_at,
+    d.metadata, d.created_at, d.updated_at,
     replace(replace(d.body, d.id, n.id), coalesce(d.number, ''), coalesce(n.number, ''))
 from (
     select

@@ -13,12 +13,13 @@ from api.clients;
 
 insert into peer.documents (
     id, account_id, type, number, status, client_id, client_snapshot, currency, issued_date, due_date, subtotal,
-    tax_rate, tax_amount, total, notes, template, locale, page_size, created_at, updated_at
+    tax_rate, tax_amount, total, notes, template, locale, page_size, external_id, metadata, created_at,
+    updated_at
 )
 select
     id, account_id, type, number, status, client_id, case when status <> 'draft' then client end, currency,
     issued_date, due_date, subtotal, tax_rate, tax_amount, total, notes, template, locale, page_size,
-    date_trunc('second', created_at), date_trunc('second', updated_at)
+    external_id, coalesce(metadata, '{}')::jsonb, date_trunc('second', created_at), date_trunc('second', updated_at)
 from api.documents;
 
 insert into peer.items (document_id, position, title, description, quantity, rate, amount)

@@ -116,6 +116,8 @@ def _document(body: DocumentIn, account: Account, client: Client) -> Document:
         template=body.template or account.template,
         locale=body.locale,
         page_size=body.page_size,
+        external_id=body.external_id,
+        document_metadata=body.metadata,
         created_at=now,
         updated_at=now,
     )

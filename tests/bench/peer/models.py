@@ -82,6 +82,8 @@ class Document(Base):
     template: Mapped[str]
     locale: Mapped[str | None]
     page_size: Mapped[str | None]
+    external_id: Mapped[str | None]
+    document_metadata: Mapped[dict[str, str]] = mapped_column("metadata", JSONB)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 

@@ -50,9 +50,12 @@ create table peer.documents (
     template text not null,
     locale text,
     page_size text,
+    external_id text,
+    metadata jsonb not null,
     created_at timestamptz not null,
     updated_at timestamptz not null,
-    constraint documents_number_unique unique (account_id, number)
+    constraint documents_number_unique unique (account_id, number),
+    constraint documents_external_id_unique unique (account_id, external_id)
 );
 create index documents_by_account on peer.documents (account_id, id desc);
 create index documents_by_status on peer.documents (account_id, status, id desc);

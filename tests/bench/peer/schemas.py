@@ -36,6 +36,8 @@ class DocumentIn(BaseModel):
     template: str | None = None
     locale: str | None = None
     page_size: Literal["a4", "letter"] | None = None
+    external_id: str | None = Field(None, min_length=1, max_length=255)
+    metadata: dict[str, str] = Field(default_factory=dict, max_length=50)
 
     @model_validator(mode="after")
     def check_dates(self) -> Self:
@@ -86,6 +88,8 @@ class DocumentOut(BaseModel):
     template: str
     locale: str | None
     page_size: str | None
+    external_id: str | None
+    metadata: dict[str, str] = Field(validation_alias="document_metadata")
     created_at: datetime
     updated_at: datetime
 
