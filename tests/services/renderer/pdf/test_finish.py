@@ -91,6 +91,16 @@ async def test_tags_tell_headings_paragraphs_and_cells_without_wrappers(chromium
     assert [each.get("/ColSpan") for each in said[2:]] == [None, None, None, None, 2]
 
 
+async def test_a_wrapper_tells_no_language_but_a_foreign_one(chromium: Chromium) -> None:
+    stacked = '<div style="position: relative; z-index: 0" lang={}><p>text</p></div>'
+    body = stacked.format("en") + stacked.format("fr")
+    pdf = files(await chromium.print(page(sheet("a", body=body))), wanted("a"))[0]
+    assert kinds(pdf) == ["Art", "H1", "P", "P", "NonStruct", "P"]
+    with pikepdf.open(BytesIO(pdf)) as opened:
+        told = [str(each.Lang) for each in elements(opened.Root.StructTreeRoot.K) if "/Lang" in each]
+    assert told == ["fr"]
+
+
 async def test_each_piece_of_content_belongs_to_an_element_that_names_it(chromium: Chromium) -> None:
     """Both ways: by the page's own table, and down from the root."""
     pdf = files(await chromium.print(page(sheet("a", 1), sheet("a", 2))), wanted("a", 2))[0]
