@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 CANCEL_AGAIN_S = 0.1
 
 
-async def stop_tasks(tasks: Iterable["asyncio.Task[None]"]) -> None:
+async def stop_tasks(tasks: Iterable["asyncio.Task[Any]"]) -> None:
     """Cancel until they have ended: a store's client, caught while it connects, may swallow a cancellation."""
     running = set(tasks)
     while running:

@@ -26,9 +26,21 @@ from services.api.outage import OpenCalls
 from services.api.pdf import Pdfs
 from services.api.problems import problem_answer
 from services.api.reservations import sweep_reservations
-from services.api.routes import account, clients, documents, exports, health, logo, pdfs, templates, usage
+from services.api.routes import (
+    account,
+    clients,
+    documents,
+    exports,
+    health,
+    logo,
+    pdfs,
+    streams,
+    templates,
+    usage,
+)
 from services.api.seeding import Seeding
 from services.api.settings import Settings
+from services.api.streams import Streams
 from shared.errors import Problem
 from shared.objects import open_store
 from shared.postgres import open_pool
@@ -40,7 +52,9 @@ STATEMENT_TIMEOUT_S = 10.0
 # A meter that hangs is known to within this, twice; it answers in a fraction of a millisecond.
 METER_TIMEOUT_S = 0.25
 
+# The first that fits is taken: what has a name of its own stands before what is any id.
 DOORS: dict[str, Door] = {
+    **streams.DOORS,
     **documents.DOORS,
     **pdfs.DOORS,
     **clients.DOORS,
@@ -103,6 +117,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
             exports=exporting,
             documents=Documents(tuple(template.id for template in TEMPLATES)),
             logos=logos,
+            streams=Streams(),
         )
     finally:
         await stop_tasks(background)

@@ -19,6 +19,7 @@ from services.api.metering import Metering
 from services.api.outage import OpenCalls
 from services.api.pdf import Pdfs
 from services.api.store.keys import Principal
+from services.api.streams import Streams
 from shared.errors import Problem
 from shared.postgres import Connection, Pool, acquired
 
@@ -35,6 +36,7 @@ class State(TypedDict):
     exports: Exports
     documents: Documents
     logos: Logos
+    streams: Streams
 
 
 class Call:

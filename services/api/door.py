@@ -90,7 +90,10 @@ class Door:
             answer = await self._answer(scope, receive, extra)
         except ClientDisconnectedError:
             return
-        await send_answer(answer, extra, send, head=scope["method"] == "HEAD")
+        try:
+            await send_answer(answer, extra, send, head=scope["method"] == "HEAD")
+        except Exception as error:  # noqa: BLE001 - the server breaks the connection off, for the answer is not whole
+            _log_broken_off(error, extra, scope)
 
     async def _answer(self, scope: Scope, receive: Receive, extra: Headers) -> Answer:
         try:
@@ -248,6 +251,10 @@ class Visit:
         if needed is None or needed in self._principal.scopes:
             return
         raise Problem("forbidden", f"This key lacks the scope {needed}", {"required_scope": needed})
+
+
+def _log_broken_off(error: Exception, extra: Headers, scope: Scope) -> None:
+    log.error("answer_broken_off", request_id=extra[0][1].decode(), path=scope["path"], exc_info=error)
 
 
 async def _attempt(act: Callable[[], Awaitable[None]]) -> None:

@@ -30,12 +30,16 @@ JSON = ((b"content-type", b"application/json"),)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes back: ``body`` whole, or ``stream`` with its length among the headers."""
+    """What goes back: ``body`` whole, or ``stream``, with its length among the headers where that is known.
+
+    ``stream_s_max`` is how long a stream may take altogether.
+    """
 
     status: int = 200
     body: bytes = b""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     stream: AsyncIterator[bytes] | None = None
+    stream_s_max: float | None = None
 
 
 def _number(digits: str) -> Decimal:
@@ -199,7 +203,7 @@ def is_known(scope: Scope, tag: str) -> bool:
 async def send_answer(answer: Answer, extra: Headers, send: Send, *, head: bool = False) -> None:
     """Write the answer; ``head`` leaves out a stream, and any body is the server's to drop.
 
-    A stream ends early when nobody hears it any more.
+    A stream ends early when nobody hears it any more. Raises TimeoutError for one that takes too long.
     """
     headers: Headers = [*answer.headers, *extra]
     size_bytes = None if answer.stream else len(answer.body)
@@ -210,7 +214,8 @@ async def send_answer(answer: Answer, extra: Headers, send: Send, *, head: bool 
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if answer.stream is not None and not head:
         try:
-            await _send_stream(answer.stream, send)
+            async with asyncio.timeout(answer.stream_s_max):
+                await _send_stream(answer.stream, send)
         except ClientDisconnectedError:
             return
     await send({"type": "http.response.body", "body": answer.body})

@@ -4,6 +4,8 @@ No client can make the gateway hold more than a few requests and one answer of i
 """
 
 import asyncio
+import socket
+import struct
 from typing import Any, cast
 
 import httptools
@@ -286,9 +288,21 @@ def _heard(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Applicati
             raise ClientDisconnectedError
 
     async def run(scope: Any, receive: Any, _: Any) -> None:
-        await app(scope, receive, send)
+        try:
+            await app(scope, receive, send)
+        finally:
+            if is_old and cycle.response_started and not cycle.response_complete:
+                _cut(cycle.transport)
 
     return run
+
+
+def _cut(transport: asyncio.Transport) -> None:
+    """Close with a reset, not with an end, which the client would take for that of the answer."""
+    transport.get_extra_info("socket").setsockopt(
+        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+    )
+    transport.abort()
 
 
 def _unchunk(cycle: RequestResponseCycle, message: Any) -> None:

@@ -89,22 +89,30 @@ def shown_row(row: DocumentRow, today: date) -> bytes:
     return shown_body(Shown(row.id, stored_body(row), row.status, row.due_date, client), today)
 
 
-def shown_body(shown: Shown, today: date) -> bytes:
-    """A stored body as it is answered on a day."""
-    body = (shown.body or "").encode()
-    if shown.client is not None:
-        body = body.replace(NO_CLIENT, b'"client":' + shown.client.encode(), 1)
-    if status_on(today, shown.status, shown.due_date) == "overdue":
+def shown_body(found: Shown | DocumentRow, today: date) -> bytes:
+    """A stored body as it is answered on a day, or one that is made of the columns."""
+    if isinstance(found, DocumentRow):
+        return shown_row(found, today)
+    body = (found.body or "").encode()
+    if found.client is not None:
+        body = body.replace(NO_CLIENT, b'"client":' + found.client.encode(), 1)
+    if status_on(today, found.status, found.due_date) == "overdue":
         body = body.replace(SENT, OVERDUE, 1)
     return body
 
 
 async def shown_bodies(connection: Connection, call: Call, found: Sequence[Shown]) -> list[bytes]:
-    """Those without a stored body are made of their columns; one that has just been deleted is left out."""
+    """One that has just been deleted may be left out."""
+    return [shown_body(each, call.today) for each in await completed(connection, call, found)]
+
+
+async def completed(
+    connection: Connection, call: Call, found: Sequence[Shown]
+) -> Sequence[Shown | DocumentRow]:
+    """Those without a stored body as their columns; one that has just been deleted is left out."""
     bare = [shown.id for shown in found if shown.body is None]
-    rows = await select_rows(connection, call.account_id, bare) if bare else {}
-    whole = (shown for shown in found if shown.body is not None or shown.id in rows)
-    return [
-        shown_body(shown, call.today) if shown.body is not None else shown_row(rows[shown.id], call.today)
-        for shown in whole
-    ]
+    if not bare:
+        return found
+    rows = await select_rows(connection, call.account_id, bare)
+    whole = (shown if shown.body is not None else rows.get(shown.id) for shown in found)
+    return [each for each in whole if each is not None]

@@ -13,7 +13,8 @@ from services.api import store
 
 FOLDER = Path(next(iter(store.__path__)))
 VERBS = {"execute", "executemany", "fetch", "fetchrow", "fetchval"}
-COMPOSED = FOLDER / "listing.py"  # its statements are in test_listing.py
+# Their statements are in test_listing.py and test_streaming.py.
+COMPOSED = {FOLDER / "listing.py", FOLDER / "streaming.py"}
 # Asked before the account is known, or on behalf of all: by a key's hash, a key's own id, and age.
 ACROSS_ACCOUNTS = {
     "keys.select_principal": "k.hash = $1",
@@ -44,7 +45,7 @@ class Statement(msgspec.Struct, frozen=True):
 
 
 def statements() -> Iterator[Statement]:
-    for path in sorted(set(FOLDER.glob("*.py")) - {COMPOSED}):
+    for path in sorted(set(FOLDER.glob("*.py")) - COMPOSED):
         for function in ast.walk(ast.parse(path.read_text())):
             if isinstance(function, ast.AsyncFunctionDef):
                 yield from (Statement(f"{path.stem}.{function.name}", sql) for sql in literals(function))
