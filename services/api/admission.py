@@ -76,7 +76,8 @@ class Question(msgspec.Struct, frozen=True):
     """Requests that ask alike are asked together; ``calls`` and ``documents`` are what each of them costs.
 
     ``period_start_s`` is the period that documents are given back to; 0 is the current one. ``reservation`` is the id
-    of the one document that is asked about, so that no two are ever asked together.
+    of the one document that is asked about, so that no two are ever asked together; with a ``size`` it is the name of a
+    block of so many documents.
     """
 
     account_id: str
@@ -85,6 +86,7 @@ class Question(msgspec.Struct, frozen=True):
     documents: int
     period_start_s: int = 0
     reservation: str = ""
+    size: int = 0
 
 
 Waiting = dict[Question, list["asyncio.Future[Sequence[int]]"]]
@@ -101,28 +103,44 @@ class Admission:
         self._later: asyncio.TimerHandle | None = None
 
     async def admit(
-        self, account_id: str, generation: int, *, calls: int, documents: int, reservation: str = ""
+        self,
+        account_id: str,
+        generation: int,
+        *,
+        calls: int,
+        documents: int,
+        reservation: str = "",
+        size: int = 0,
     ) -> Decision:
         """Decide and count; raises StaleGenerationError, MeterAwayError where the meter was not asked, or unavailable.
 
-        ``reservation`` is the id of the one document that is asked for, to be settled or released afterwards.
+        ``reservation`` is the id of the one document that is asked for, to be settled or released afterwards; or the
+        name of a block, whose ``size`` is all the documents that are asked for, granted whole or not at all.
         """
-        question = Question(account_id, generation, calls, documents, reservation=reservation)
+        question = Question(account_id, generation, calls, documents, reservation=reservation, size=size)
         status, *rest = await self._ask(question)
         if status == DECIDED:
             return _decision(rest)
         raise StaleGenerationError(unseeded=status == SEED_NEEDED)
 
-    def settle(self, account_id: str, reservation: str, *, period_start_s: int) -> None:
-        """Say that the document is there, with the next batch or soon; what gets lost is settled by the sweep."""
-        question = Question(account_id, NO_KEY, 0, 0, period_start_s, reservation)
+    def settle(self, account_id: str, reservation: str, *, period_start_s: int, size: int = 0) -> None:
+        """Say that all is there, with the next batch or soon; what gets lost is settled by the sweep."""
+        question = Question(account_id, NO_KEY, 0, 0, period_start_s, reservation, size)
         self._waiting.setdefault(question, [])
         if self._flight is None and self._later is None:
             self._later = asyncio.get_running_loop().call_later(SETTLE_WITHIN_S, self._take_off)
 
-    async def release(self, account_id: str, *, period_start_s: int, reservation: str = "") -> None:
-        """Give back the document that was admitted in that period and then not created."""
-        question = Question(account_id, NO_KEY, 0, -1, period_start_s, reservation)
+    async def release(
+        self,
+        account_id: str,
+        *,
+        period_start_s: int,
+        reservation: str = "",
+        documents: int = 1,
+        size: int = 0,
+    ) -> None:
+        """Give back documents that were admitted in that period and then not created; a block's others are there."""
+        question = Question(account_id, NO_KEY, 0, -documents, period_start_s, reservation, size)
         for _ in range(ATTEMPTS_MAX):
             status, *_rest = await self._ask(question)
             if status == DECIDED:
@@ -189,19 +207,30 @@ class Admission:
         self._sequences[shard] += 1
         keys = [meter_stream(shard), meter_producer(shard, self._producer)]
         arguments: list[Any] = [self._producer, self._sequences[shard]]
-        reserving = any(question.reservation for question in questions)
+        width = max(map(_width, questions))
         for question in questions:
             keys.append(meter_account(question.account_id))
-            arguments += _item(question, len(batch[question]), reserving=reserving)
+            arguments += _item(question, len(batch[question]))[:width]
         return [ADMIT_FUNCTION, len(keys), *keys, *arguments]
 
 
-def _item(question: Question, count: int, *, reserving: bool) -> list[Any]:
-    """A question as the function reads it; all of a call's are of one width."""
-    numbers = [question.generation, count, question.calls, question.documents, question.period_start_s]
-    if question.reservation:
-        numbers[1] = 1
-    return [*numbers, question.reservation] if reserving else numbers
+def _width(question: Question) -> int:
+    """How much of its item matters; all of a call's are of one width."""
+    if question.size:
+        return 7
+    return 6 if question.reservation else 5
+
+
+def _item(question: Question, count: int) -> tuple[Any, ...]:
+    """A question as the function reads it; the end of a block is about no request."""
+    reservation, block = question.reservation, ""
+    if question.size:
+        count = 1 if question.documents > 0 else 0
+        reservation, block = "", f"{reservation}:{question.size}"
+    elif reservation:
+        count = 1
+    costs = (question.calls, question.documents, question.period_start_s)
+    return (question.generation, count, *costs, reservation, block)
 
 
 def _items(reply: Any, count: int) -> list[Any]:

@@ -19,6 +19,7 @@ from services.api.expiry import expire_idempotency
 from services.api.exports import Exports
 from services.api.folding import fold_counts
 from services.api.http import request_id, send_answer
+from services.api.lane import Lane
 from services.api.logos import Logos
 from services.api.meter import open_meter
 from services.api.metering import open_metering
@@ -28,6 +29,8 @@ from services.api.problems import problem_answer
 from services.api.reservations import sweep_reservations
 from services.api.routes import (
     account,
+    bulk_clients,
+    bulk_documents,
     clients,
     documents,
     exports,
@@ -55,6 +58,8 @@ METER_TIMEOUT_S = 0.25
 # The first that fits is taken: what has a name of its own stands before what is any id.
 DOORS: dict[str, Door] = {
     **streams.DOORS,
+    **bulk_documents.DOORS,
+    **bulk_clients.DOORS,
     **documents.DOORS,
     **pdfs.DOORS,
     **clients.DOORS,
@@ -116,6 +121,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
             pdfs=rendered,
             exports=exporting,
             documents=Documents(tuple(template.id for template in TEMPLATES)),
+            lane=Lane(),
             logos=logos,
             streams=Streams(),
         )

@@ -14,7 +14,9 @@ from services.api.auth import Keys
 from services.api.domain.document import Documents
 from services.api.exports import Exports
 from services.api.http import Answer, query_parameters
+from services.api.lane import Lane
 from services.api.logos import Logos
+from services.api.many import Many
 from services.api.metering import Metering
 from services.api.outage import OpenCalls
 from services.api.pdf import Pdfs
@@ -35,6 +37,7 @@ class State(TypedDict):
     pdfs: Pdfs
     exports: Exports
     documents: Documents
+    lane: Lane
     logos: Logos
     streams: Streams
 
@@ -43,7 +46,9 @@ class Call:
     """One request at its handler; ``afterwards`` is done once its transaction has committed.
 
     ``reservation`` is the id that a created document is to have; from ``may_exist`` on, only the database knows
-    whether it was created. It ``is_unused`` when the call succeeds without creating one.
+    whether it was created. It ``is_unused`` when the call succeeds without creating one. For a call of many,
+    ``reservation`` is the block that their ids follow from, ``many`` what it holds once that has been looked at, and
+    ``missing`` how many of those reserved are not created though the call succeeds.
     """
 
     def __init__(self, scope: Scope, principal: Principal, body: bytes) -> None:
@@ -58,6 +63,8 @@ class Call:
         self.reservation = ""
         self.may_exist = False
         self.is_unused = False
+        self.many: Many | None = None
+        self.missing = 0
 
     @cached_property
     def today(self) -> date:

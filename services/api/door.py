@@ -14,6 +14,7 @@ from services.api.admission import Decision, MeterAwayError, StaleGenerationErro
 from services.api.auth import bearer_key
 from services.api.call import Call, Handler, State
 from services.api.http import (
+    BODY_BYTES_MAX,
     Answer,
     ClientDisconnectedError,
     Headers,
@@ -23,9 +24,10 @@ from services.api.http import (
 )
 from services.api.idempotency import answer_once, idempotency_key
 from services.api.limits import limit_headers, refusal
+from services.api.many import BULK_BYTES_MAX, Many, many_of
 from services.api.outage import UNCOUNTED
 from services.api.problems import internal_error, problem_answer, service_unavailable, status_of
-from services.api.store.ids import new_id
+from services.api.store.ids import new_block, new_id
 from services.api.store.keys import Principal
 from services.api.tags import tagged
 from shared.errors import Problem
@@ -64,7 +66,8 @@ class Operation(msgspec.Struct, frozen=True):
     """A handler, the scope that it asks for (None: any valid key), and how many documents it creates.
 
     ``media_types`` are those of its body, where that is no JSON. ``updates`` tells of a call whether it creates none
-    after all, since what it names is there. What is ``tagged`` is answered under an entity tag.
+    after all, since what it names is there. What is ``tagged`` is answered under an entity tag. A call of ``many`` may
+    have a larger body and finds its items there by this.
     """
 
     handler: Handler
@@ -73,6 +76,7 @@ class Operation(msgspec.Struct, frozen=True):
     media_types: tuple[str, ...] = ()
     updates: Callable[[Call], Awaitable[bool]] | None = None
     tagged: bool = False
+    many: Callable[[bytes], Many] | None = None
 
 
 class Door:
@@ -134,17 +138,24 @@ class Visit:
         self._key = key
         self._principal = principal
         self._documents = operation.documents
+        self._size = 0
         self._decision: Decision | None = None
         self._asked = False
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         self._require_scope()
+        if self._operation.many is None:
+            return await self._answer(scope, receive)
+        with self._state["lane"].place(self._principal.account_id):
+            return await self._answer(scope, receive)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         takes_body = scope["method"] in _BODY_METHODS
-        body = await read_body(scope, receive, self._operation.media_types) if takes_body else b""
+        body = await self._read(scope, receive) if takes_body else b""
         call = Call(scope, self._principal, body)
         key = idempotency_key(call)
         try:
-            answer = await (answer_once(call, key, self._admitted) if key else self._admitted(call))
+            answer = await self._worked(call, key)
         except BaseException as error:
             await self._failed(call, error)
             raise
@@ -168,18 +179,36 @@ class Visit:
             return []
         return limit_headers(decision)
 
+    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+        most = BODY_BYTES_MAX if self._operation.many is None else BULK_BYTES_MAX
+        return await read_body(scope, receive, self._operation.media_types, bytes_max=most)
+
+    async def _worked(self, call: Call, key: str | None) -> Answer:
+        if self._operation.many is None:
+            return await (answer_once(call, key, self._admitted) if key else self._admitted(call))
+        async with self._state["lane"].turn:
+            return await (answer_once(call, key, self._admitted) if key else self._admitted(call))
+
     async def _admitted(self, call: Call) -> Answer:
-        updates = self._operation.updates
-        if updates is not None and await updates(call):
-            self._documents = 0
-        call.reservation = new_id("doc") if self._documents else ""
+        await self._name(call)
         decision = self._decision = await self._ask(
             calls=1, documents=self._documents, reservation=call.reservation, connection=call.held
         )
         if not decision.granted:
-            raise refusal(decision)
+            raise refusal(decision, self._documents)
         call.principal = self._principal
         return await self._operation.handler(call)
+
+    async def _name(self, call: Call) -> None:
+        """What is reserved for a call that creates: a document by its id, or as many as the call has as one block."""
+        operation = self._operation
+        if operation.updates is not None and await operation.updates(call):
+            self._documents = 0
+        if operation.many is not None:
+            call.many = many_of(operation.many, call.body)
+            self._documents = self._size = operation.documents * (len(call.many.items) if call.many else 0)
+        if self._documents:
+            call.reservation = new_block() if self._size else new_id("doc")
 
     async def _ask(
         self, *, calls: int, documents: int, reservation: str = "", connection: Connection | None = None
@@ -198,6 +227,7 @@ class Visit:
                     calls=calls,
                     documents=documents,
                     reservation=reservation,
+                    size=self._size if reservation else 0,
                 )
             except MeterAwayError:
                 if not calls or not self._state["open_calls"].may_open():
@@ -221,11 +251,17 @@ class Visit:
             await self._release(call)
         elif self._decision is None:
             return
-        elif self._decision.uncounted and self._documents:
-            self._state["open_calls"].owe(self._principal.account_id, "documents")
+        elif self._decision.uncounted and self._documents > call.missing:
+            created = self._documents - call.missing
+            self._state["open_calls"].owe(self._principal.account_id, "documents", created)
+        elif call.missing:
+            await self._release(call, call.missing)
         elif self._decision.reserved:
             self._state["admission"].settle(
-                self._principal.account_id, call.reservation, period_start_s=self._decision.period_start_s
+                self._principal.account_id,
+                call.reservation,
+                period_start_s=self._decision.period_start_s,
+                size=self._size,
             )
 
     async def _failed(self, call: Call, error: BaseException) -> None:
@@ -234,14 +270,19 @@ class Visit:
         if isinstance(error, _UNDONE) or not (reserved and call.may_exist):
             await self._release(call)
 
-    async def _release(self, call: Call) -> None:
+    async def _release(self, call: Call, documents: int | None = None) -> None:
+        """Give back so many documents, or all."""
         decision = self._decision
         if not self._documents or decision is None or not decision.granted or decision.uncounted:
             return
         reservation = call.reservation if decision.reserved else ""
         try:
             await self._state["admission"].release(
-                self._principal.account_id, period_start_s=decision.period_start_s, reservation=reservation
+                self._principal.account_id,
+                period_start_s=decision.period_start_s,
+                reservation=reservation,
+                documents=self._documents if documents is None else documents,
+                size=self._size if reservation else 0,
             )
         except Problem as problem:
             log.warning("release_postponed", document=call.reservation, cause=str(problem.__cause__))

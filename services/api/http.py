@@ -125,17 +125,19 @@ def bad_parameter(name: str, sentence: str) -> Problem:
     return Problem("invalid_parameter", f"The parameter {name} is not valid: {sentence}", {name: sentence})
 
 
-async def read_body(scope: Scope, receive: Receive, media_types: tuple[str, ...] = ()) -> bytes:
+async def read_body(
+    scope: Scope, receive: Receive, media_types: tuple[str, ...] = (), *, bytes_max: int = BODY_BYTES_MAX
+) -> bytes:
     """The whole body, bounded in bytes and time, of one of the media types (none named: JSON).
 
     Raises payload_too_large, unsupported_media_type or invalid_json.
     """
     declared = header(scope, b"content-length")
-    if declared is not None and declared.isdigit() and int(declared[:20]) > BODY_BYTES_MAX:
-        raise _too_large()
+    if declared is not None and declared.isdigit() and int(declared[:20]) > bytes_max:
+        raise _too_large(bytes_max)
     try:
         async with asyncio.timeout(BODY_READ_S):
-            body = await _collect(receive)
+            body = await _collect(receive, bytes_max)
     except TimeoutError:
         raise Problem("invalid_json", f"The body did not arrive within {BODY_READ_S:.0f} seconds") from None
     if media_types:
@@ -151,7 +153,7 @@ def media_type(scope: Scope) -> str:
     return given.decode("latin-1").partition(";")[0].strip().lower()
 
 
-async def _collect(receive: Receive) -> bytes:
+async def _collect(receive: Receive, bytes_max: int) -> bytes:
     chunks: list[bytes] = []
     size_bytes = 0
     while True:
@@ -160,8 +162,8 @@ async def _collect(receive: Receive) -> bytes:
             raise ClientDisconnectedError
         chunk = message.get("body", b"")
         size_bytes += len(chunk)
-        if size_bytes > BODY_BYTES_MAX:
-            raise _too_large()
+        if size_bytes > bytes_max:
+            raise _too_large(bytes_max)
         chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -171,8 +173,8 @@ class ClientDisconnectedError(Exception):
     """The caller left before its request or its answer was whole: there is nobody to answer."""
 
 
-def _too_large() -> Problem:
-    return Problem("payload_too_large", f"The body is larger than {BODY_BYTES_MAX:,} bytes")
+def _too_large(bytes_max: int) -> Problem:
+    return Problem("payload_too_large", f"The body is larger than {bytes_max:,} bytes")
 
 
 def _require_json(content_type: bytes | None) -> None:

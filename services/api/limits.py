@@ -29,8 +29,8 @@ def limit_headers(decision: Decision) -> Headers:
     ]
 
 
-def refusal(decision: Decision) -> Problem:
-    """The 429 of a decision that granted nothing."""
+def refusal(decision: Decision, documents: int = 1) -> Problem:
+    """The 429 of a decision that granted nothing to a call that asked for so many documents."""
     retry_after_s = max(1, ceil(decision.retry_after_ms / 1000))
     if decision.reason == "burst":
         return Problem(
@@ -40,9 +40,13 @@ def refusal(decision: Decision) -> Problem:
         )
     limits = {name: (limit, used) for name, limit, used in _quotas(decision)}
     limit, used = limits[decision.reason]
+    sentence = f"The period's {decision.reason} are used up ({used:,} of {limit:,}); a larger plan has more"
+    if decision.reason == "documents" and documents > 1 and used < limit:
+        left = f"{limit - used:,} of the period's {limit:,} are left"
+        sentence = f"This call would create {documents:,} documents, and {left}; nothing was created"
     return Problem(
         "quota_exceeded",
-        f"The period's {decision.reason} are used up ({used:,} of {limit:,}); a larger plan has more",
+        sentence,
         {"quota": decision.reason, "limit": limit, "used": used},
         retry_after_s=retry_after_s,
     )

@@ -69,9 +69,9 @@ class OpenCalls:
         """Whether a call may be let through; what is still to be counted is bounded."""
         return self._allowed and len(self._pending) + len(self._sums) < PENDING_MAX
 
-    def owe(self, account_id: str, metric: str) -> None:
-        """One more is to be counted."""
-        self._sums[account_id, metric, int(time.time()) // SLOT_S * SLOT_S] += 1
+    def owe(self, account_id: str, metric: str, amount: int = 1) -> None:
+        """So many more are to be counted."""
+        self._sums[account_id, metric, int(time.time()) // SLOT_S * SLOT_S] += amount
 
     async def keep_sending(self) -> None:
         """Run for as long as the gateway lives."""

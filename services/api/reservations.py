@@ -16,22 +16,26 @@ from redis.exceptions import RedisError
 
 from services.api.admission import Admission
 from services.api.meter import Meter
-from services.api.store.reservations import resolve_document
+from services.api.store.ids import ids_of
+from services.api.store.reservations import resolve_block, resolve_document
 from shared.errors import Problem
 from shared.messages import METER_SHARDS, meter_reserved
-from shared.postgres import Pool, acquired
+from shared.postgres import Connection, Pool, acquired
 
 EVERY_S = 5.0
 BATCH = 100  # of one shard and sweep
-_MEMBER = re.compile(rb"([A-Za-z0-9_-]{1,64}) (\d{1,15}) ([A-Za-z0-9_-]{1,64})")
+_MEMBER = re.compile(rb"([A-Za-z0-9_-]{1,64}) (\d{1,15}) ([A-Za-z0-9_-]{1,64})(?::(\d{1,7}))?")
 
 log = structlog.get_logger()
 
 
 class Reservation(msgspec.Struct, frozen=True):
+    """``name`` is a document's id, or with a ``size`` that of a block of so many documents."""
+
     account_id: str
     period_start_s: int
-    document_id: str
+    name: str
+    size: int = 0
 
 
 async def sweep_reservations(pool: Pool, meter: Meter, admission: Admission, *, kept_s: float) -> None:
@@ -67,16 +71,26 @@ def _read(member: Any) -> Reservation | None:
     if match is None:
         log.error("reservation_unreadable", member=member)
         return None
-    return Reservation(match[1].decode(), int(match[2]), match[3].decode())
+    return Reservation(match[1].decode(), int(match[2]), match[3].decode(), int(match[4] or 0))
 
 
 async def resolve(pool: Pool, admission: Admission, reservation: Reservation) -> None:
-    account_id, period_start_s = reservation.account_id, reservation.period_start_s
+    account_id, name, size = reservation.account_id, reservation.name, reservation.size
+    period_start_s = reservation.period_start_s
     async with acquired(pool) as connection:
-        fate = await resolve_document(connection, account_id, reservation.document_id)
-    if fate == "created":
-        admission.settle(account_id, reservation.document_id, period_start_s=period_start_s)
-    elif fate == "void":
+        missing = await _missing(connection, reservation)
+    if missing == 0:
+        admission.settle(account_id, name, period_start_s=period_start_s, size=size)
+    elif missing is not None:
         await admission.release(
-            account_id, period_start_s=period_start_s, reservation=reservation.document_id
+            account_id, period_start_s=period_start_s, reservation=name, documents=missing, size=size
         )
+
+
+async def _missing(connection: Connection, reservation: Reservation) -> int | None:
+    """How many of its documents there are not and never will be; None while they are being created."""
+    account_id, name, size = reservation.account_id, reservation.name, reservation.size
+    if size:
+        created = await resolve_block(connection, account_id, name, ids_of(name, "doc", size))
+        return None if created is None else size - created
+    return {"created": 0, "busy": None, "void": 1}[await resolve_document(connection, account_id, name)]

@@ -38,14 +38,19 @@ class Way(msgspec.Struct, frozen=True):
             return {"notes": "Changed"} if "document" in self.pattern else {"name": "Changed"}
         if self.pattern == EXPORTS:
             return {"filter": {}}
-        return CLIENT if "client" in self.pattern else document(client_id)
+        one, name = (CLIENT, "clients") if "client" in self.pattern else (document(client_id), "documents")
+        return {name: [one]} if self.is_bulk else one
+
+    @property
+    def is_bulk(self) -> bool:
+        return self.pattern.endswith("/bulk")
 
     @property
     def success(self) -> int:
         """The status of a call that passes."""
         if self.pattern == EXPORTS and self.method == "POST":
             return 202
-        return 201 if self.method == "POST" else 200
+        return 201 if self.method == "POST" and not self.is_bulk else 200
 
     def content(self) -> dict[str, Any]:
         """What goes in place of ``body`` where that is no JSON, as keywords of a request."""

@@ -1,0 +1,105 @@
+"""What bulk creates share: reading a call's items, and its answer of a result for each of them, in their order."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import asyncpg
+import msgspec
+
+from services.api.call import Call
+from services.api.domain.rules import validation_error
+from services.api.http import BODY_BYTES_MAX, JSON, Answer, decode_json
+from services.api.lane import in_slices
+from services.api.many import Many
+from services.api.problems import problem_answer
+from shared.errors import Problem
+from shared.postgres import Connection
+
+T = TypeVar("T")
+
+# A thousand items may have many more faults than anybody reads.
+FAULTS_MAX = 1_000
+# As often may others take an external id that was free.
+ATTEMPTS_MAX = 5
+TAKEN = {"external_id": "Must not be that of another one"}
+
+
+async def read_items(many: Many, read: Callable[[Any], T]) -> tuple[list[Any], list[T | Problem]]:
+    """The items' JSON values, and what each is read as or the problem with it; raises invalid_json."""
+    bodies = await in_slices(_decoded, many.items)
+    return bodies, await in_slices(lambda body: _read(read, body), bodies)
+
+
+def _decoded(item: msgspec.Raw) -> Any:
+    if len(memoryview(item)) > BODY_BYTES_MAX:
+        return Problem("payload_too_large", f"The item is larger than {BODY_BYTES_MAX:,} bytes")
+    return decode_json(bytes(item))
+
+
+def _read(read: Callable[[Any], T], body: Any) -> T | Problem:
+    if isinstance(body, Problem):
+        return body
+    try:
+        return read(body)
+    except Problem as problem:
+        return problem
+
+
+async def tried_again(call: Call, work: Callable[[Connection], Awaitable[Answer]]) -> Answer:
+    """The work in a transaction of its own, and anew after another one has come between its look and its write."""
+    for attempt in range(1, ATTEMPTS_MAX + 1):
+        try:
+            async with call.transaction() as connection:
+                return await work(connection)
+        except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
+            if attempt == ATTEMPTS_MAX:
+                raise
+    raise AssertionError
+
+
+def without_doubles(
+    outcomes: Sequence[T | Problem], external_ids: Callable[[T], str | None], taken: Mapping[str, str]
+) -> list[T | Problem]:
+    """With a problem in the place of what has an external id that is taken, also by an item before it."""
+    seen: set[str] = set()
+    found: list[T | Problem] = []
+    for outcome in outcomes:
+        external_id = None if isinstance(outcome, Problem) else external_ids(outcome)
+        if external_id is None:
+            found.append(outcome)
+            continue
+        found.append(validation_error(TAKEN) if external_id in seen or external_id in taken else outcome)
+        seen.add(external_id)
+    return found
+
+
+def require_all(outcomes: Iterable[object], name: str) -> None:
+    """For a call of all or none; raises validation_error with the faults of all items."""
+    faults: dict[str, str] = {}
+    for at, outcome in enumerate(outcomes):
+        if isinstance(outcome, Problem):
+            details = outcome.details or {"": outcome.message}
+            faults |= {_path(name, at, path): str(sentence) for path, sentence in details.items()}
+        if len(faults) >= FAULTS_MAX:
+            break
+    if faults:
+        raise validation_error(dict([*faults.items()][:FAULTS_MAX]))
+
+
+def _path(name: str, at: int, path: str) -> str:
+    return f"{name}[{at}].{path}" if path else f"{name}[{at}]"
+
+
+def bulk_answer(kind: str, results: Sequence[bytes | Problem]) -> Answer:
+    """``results`` are created objects as JSON, or why an item came to nothing as it would be told by itself."""
+    failed = sum(isinstance(result, Problem) for result in results)
+    head = b'{"created":%d,"failed":%d,"results":[' % (len(results) - failed, failed)
+    parts = [_result(kind.encode(), result) for result in results]
+    return Answer(body=head + b",".join(parts) + b"]}", headers=JSON)
+
+
+def _result(kind: bytes, result: bytes | Problem) -> bytes:
+    if isinstance(result, bytes):
+        return b'{"status":201,"%s":%s}' % (kind, result)
+    refused = problem_answer(result)
+    return b'{"status":%d,"error":%s}' % (refused.status, refused.body)

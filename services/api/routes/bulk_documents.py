@@ -1,0 +1,170 @@
+"""Up to a thousand documents in one call: read one by one, looked up and written in a statement each."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from services.api.call import Call
+from services.api.domain.document import Content, Defaults
+from services.api.domain.lifecycle import NUMBERED_STATUSES
+from services.api.domain.numbering import document_number
+from services.api.domain.rules import validation_error
+from services.api.door import Door, Operation
+from services.api.http import Answer
+from services.api.lane import in_slices
+from services.api.many import Many, many_under
+from services.api.routes.bodies import shown_body, stored_body
+from services.api.routes.bulk import bulk_answer, read_items, require_all, tried_again, without_doubles
+from services.api.routes.documents import NO_SUCH_CLIENT
+from services.api.routes.shapes import row_of
+from services.api.store import bulk
+from services.api.store.documents import DocumentRow
+from services.api.store.ids import ids_of, is_id
+from services.api.store.listing import Shown
+from services.api.store.reservations import claim_block
+from shared.errors import Problem
+from shared.postgres import Connection
+
+read_many = many_under("documents")
+
+
+class New(msgspec.Struct, frozen=True):
+    """An item that is sound: where it stands, what it says, and its number once it has one."""
+
+    at: int
+    content: Content
+    status: str
+    number: str | None = None
+
+
+Outcomes = Sequence[New | Problem]
+
+
+async def create_documents(call: Call) -> Answer:
+    many = call.many or read_many(call.body)
+    who = call.principal
+    defaults = Defaults(who.currency, who.template, call.today)
+    bodies, read = await read_items(many, lambda body: call.state["documents"].new(body, defaults))
+    outcomes = [each if isinstance(each, Problem) else New(at, *each) for at, each in enumerate(read)]
+    return await tried_again(call, lambda connection: _created(connection, call, many, bodies, outcomes))
+
+
+async def _created(
+    connection: Connection, call: Call, many: Many, bodies: Sequence[Any], outcomes: Outcomes
+) -> Answer:
+    profiles = await _profiles(connection, call, bodies)
+    outcomes = [_with_client(outcome, body, profiles) for outcome, body in zip(outcomes, bodies, strict=True)]
+    outcomes = await _without_doubles(connection, call, outcomes)
+    if many.atomic:
+        require_all(outcomes, "documents")
+    sound = [outcome for outcome in outcomes if isinstance(outcome, New)]
+    results: list[bytes | Problem] = [each if isinstance(each, Problem) else b"" for each in outcomes]
+    written = await _written(
+        connection, call, sound, profiles, ids_of(call.reservation, "doc", len(outcomes))
+    )
+    for new, body in zip(sound, written, strict=True):
+        results[new.at] = body
+    call.missing = len(outcomes) - len(sound)
+    return bulk_answer("document", results)
+
+
+async def _profiles(connection: Connection, call: Call, bodies: Sequence[Any]) -> dict[str, str]:
+    """Those of all clients that are named, by items that are sound or not."""
+    named = (body.get("client_id") for body in bodies if isinstance(body, dict))
+    ids = {client_id for client_id in named if isinstance(client_id, str) and is_id(client_id, "cl")}
+    return await bulk.select_profiles(connection, call.account_id, [*ids]) if ids else {}
+
+
+def _with_client(outcome: New | Problem, body: Any, profiles: Mapping[str, str]) -> New | Problem:
+    """An unknown client is among the item's faults, so that all of them are told at once."""
+    if isinstance(outcome, New):
+        return outcome if outcome.content.client_id in profiles else validation_error(NO_SUCH_CLIENT)
+    faults = {path: str(sentence) for path, sentence in (outcome.details or {}).items()}
+    if not faults or "client_id" in faults or body["client_id"] in profiles:
+        return outcome
+    return validation_error(faults | NO_SUCH_CLIENT)
+
+
+async def _without_doubles(connection: Connection, call: Call, outcomes: Outcomes) -> Outcomes:
+    given = [new.content.external_id for new in outcomes if isinstance(new, New)]
+    named = [external_id for external_id in given if external_id is not None]
+    if not named:
+        return outcomes
+    taken = await bulk.select_taken_by_documents(connection, call.account_id, named)
+    return without_doubles(outcomes, lambda new: new.content.external_id, taken)
+
+
+async def _written(
+    connection: Connection, call: Call, sound: Sequence[New], profiles: Mapping[str, str], ids: Sequence[str]
+) -> list[bytes]:
+    """The documents as answered, once they are there."""
+    if not sound:
+        return []
+    numbered = await _numbered(connection, call, sound)
+    rows = await in_slices(
+        lambda new: _row(call, new, ids[new.at], profiles[new.content.client_id]), numbered
+    )
+    bodies = await in_slices(stored_body, rows)
+    await claim_block(connection, call.account_id, call.reservation)
+    call.may_exist = True
+    columns = [*zip(*map(_columns, rows, bodies), strict=True)]
+    await bulk.insert_documents(connection, call.account_id, columns, now=call.now)
+    return await in_slices(lambda each: _shown(call, *each), zip(rows, bodies, strict=True))
+
+
+async def _numbered(connection: Connection, call: Call, sound: Sequence[New]) -> Sequence[New]:
+    """Those that leave draft get the next numbers of their sequences, in their order."""
+    wanted = Counter(_sequence(new) for new in sound if new.status in NUMBERED_STATUSES)
+    if not wanted:
+        return sound
+    asked = [(kind, year, amount) for (kind, year), amount in wanted.items()]
+    following = await bulk.take_numbers(connection, call.account_id, asked)
+    numbered: list[New] = []
+    for new in sound:
+        if new.status not in NUMBERED_STATUSES:
+            numbered.append(new)
+            continue
+        sequence = _sequence(new)
+        number = document_number(*sequence, following[sequence])
+        numbered.append(msgspec.structs.replace(new, number=number))
+        following[sequence] += 1
+    return numbered
+
+
+def _sequence(new: New) -> tuple[str, int]:
+    return new.content.type, new.content.issued_date.year
+
+
+def _row(call: Call, new: New, document_id: str, client: str) -> DocumentRow:
+    return row_of(
+        new.content,
+        document_id=document_id,
+        status=new.status,
+        number=new.number,
+        client=client,
+        created_at=call.now,
+        updated_at=call.now,
+    )
+
+
+def _columns(row: DocumentRow, body: str) -> tuple[Any, ...]:
+    """As insert_documents takes them; a decimal as text costs a fifth of itself."""
+    return (
+        row.id, row.type, row.number, row.status, row.client_id, row.client, row.currency, row.issued_date,
+        row.due_date, row.items, str(row.subtotal), str(row.tax_rate), str(row.tax_amount), str(row.total), row.notes,
+        row.template, row.locale, row.page_size, row.external_id, row.metadata, body,
+    )  # fmt: skip
+
+
+def _shown(call: Call, row: DocumentRow, body: str) -> bytes:
+    client = row.client if row.status == "draft" else None
+    return shown_body(Shown(row.id, body, row.status, row.due_date, client), call.today)
+
+
+DOORS = {
+    "/v1/documents/bulk": Door(
+        POST=Operation(create_documents, "documents:write", documents=1, many=read_many),
+    ),
+}
