@@ -5,6 +5,7 @@ What is asked and answered is the contract of metering's function; deciding and 
 
 import asyncio
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from typing import Any
@@ -28,6 +29,9 @@ REASONS = ("", "burst", "api_calls", "documents")
 ATTEMPTS_MAX = 3
 ITEMS_MAX = 1_000  # of one call of the function
 SETTLE_WITHIN_S = 0.5
+# Accounts that were refused a moment ago are remembered, so many and for so long.
+REFUSED_MAX = 10_000
+REFUSED_S_MAX = 60.0
 NO_KEY = -1
 _RESERVED = 10  # absent where the function library knows of no reservations
 _NO_FUNCTION = [SEED_NEEDED, 0, 0] + [0] * 10
@@ -101,6 +105,7 @@ class Admission:
         self._waiting: Waiting = {}
         self._flight: asyncio.Task[None] | None = None
         self._later: asyncio.TimerHandle | None = None
+        self._refused_until_s: dict[str, float] = {}
 
     async def admit(
         self,
@@ -119,9 +124,21 @@ class Admission:
         """
         question = Question(account_id, generation, calls, documents, reservation=reservation, size=size)
         status, *rest = await self._ask(question)
-        if status == DECIDED:
-            return _decision(rest)
-        raise StaleGenerationError(unseeded=status == SEED_NEEDED)
+        if status != DECIDED:
+            raise StaleGenerationError(unseeded=status == SEED_NEEDED)
+        decision = _decision(rest)
+        if not decision.granted:
+            self._note_refusal(account_id, decision.retry_after_ms)
+        return decision
+
+    def has_room(self, account_id: str) -> bool:
+        """Whether a call of the account is likely to be admitted, by whether one was refused a moment ago."""
+        return self._refused_until_s.get(account_id, 0) < time.monotonic()
+
+    def _note_refusal(self, account_id: str, retry_after_ms: int) -> None:
+        if len(self._refused_until_s) >= REFUSED_MAX:
+            self._refused_until_s.clear()
+        self._refused_until_s[account_id] = time.monotonic() + min(retry_after_ms / 1000, REFUSED_S_MAX)
 
     def settle(self, account_id: str, reservation: str, *, period_start_s: int, size: int = 0) -> None:
         """Say that all is there, with the next batch or soon; what gets lost is settled by the sweep."""

@@ -1,5 +1,6 @@
 """The way of every request: authenticate, read, admit, handle, answer; what is refused is refused here, in JSON."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -66,7 +67,8 @@ class Operation(msgspec.Struct, frozen=True):
     """A handler, the scope that it asks for (None: any valid key), and how many documents it creates.
 
     ``media_types`` are those of its body, where that is no JSON. ``updates`` tells of a call whether it creates none
-    after all, since what it names is there. What is ``tagged`` is answered under an entity tag. A call of ``many`` may
+    after all, since what it names is there. One that ``reads`` leaves no trace, so that it may begin before it is
+    admitted. What is ``tagged`` is answered under an entity tag. A call of ``many`` may
     have a larger body and finds its items there by this.
     """
 
@@ -75,6 +77,7 @@ class Operation(msgspec.Struct, frozen=True):
     documents: int = 0
     media_types: tuple[str, ...] = ()
     updates: Callable[[Call], Awaitable[bool]] | None = None
+    reads: bool = False
     tagged: bool = False
     many: Callable[[bytes], Many] | None = None
 
@@ -190,14 +193,35 @@ class Visit:
             return await (answer_once(call, key, self._admitted) if key else self._admitted(call))
 
     async def _admitted(self, call: Call) -> Answer:
+        if self._operation.reads and self._state["admission"].has_room(self._principal.account_id):
+            return await self._read_ahead(call)
         await self._name(call)
+        await self._admit(call)
+        return await self._operation.handler(call)
+
+    async def _admit(self, call: Call) -> None:
+        """Raises rate_limited or quota_exceeded."""
         decision = self._decision = await self._ask(
             calls=1, documents=self._documents, reservation=call.reservation, connection=call.held
         )
         if not decision.granted:
             raise refusal(decision, self._documents)
         call.principal = self._principal
-        return await self._operation.handler(call)
+
+    async def _read_ahead(self, call: Call) -> Answer:
+        """Read while the meter decides, and tell what was found once it has: else nobody learns it."""
+        who = call.principal
+        admitted = asyncio.create_task(self._admit(call))
+        try:
+            found = await _outcome(self._operation.handler(call))
+            await admitted
+        finally:
+            admitted.cancel()
+        if call.principal is not who:  # the account has changed meanwhile, and with it perhaps what is to be seen
+            return await self._operation.handler(call)
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     async def _name(self, call: Call) -> None:
         """What is reserved for a call that creates: a document by its id, or as many as the call has as one block."""
@@ -296,6 +320,13 @@ class Visit:
 
 def _log_broken_off(error: Exception, extra: Headers, scope: Scope) -> None:
     log.error("answer_broken_off", request_id=extra[0][1].decode(), path=scope["path"], exc_info=error)
+
+
+async def _outcome(work: Awaitable[Answer]) -> Answer | Exception:
+    try:
+        return await work
+    except Exception as error:  # noqa: BLE001 - raised again by who asked, if nothing else comes first
+        return error
 
 
 async def _attempt(act: Callable[[], Awaitable[None]]) -> None:

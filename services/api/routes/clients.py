@@ -91,11 +91,11 @@ def _no_such_client() -> Problem:
 
 DOORS = {
     "/v1/clients": Door(
-        GET=Operation(list_clients, "clients:read"),
+        GET=Operation(list_clients, "clients:read", reads=True),
         POST=Operation(create_client, "clients:write", tagged=True),
     ),
     "/v1/clients/{client_id}": Door(
-        GET=Operation(read_client, "clients:read", tagged=True),
+        GET=Operation(read_client, "clients:read", reads=True, tagged=True),
         PUT=Operation(update_client, "clients:write", tagged=True),
         DELETE=Operation(delete_client, "clients:write"),
     ),

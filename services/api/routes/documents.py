@@ -208,11 +208,11 @@ def no_such_document() -> Problem:
 
 DOORS = {
     "/v1/documents": Door(
-        GET=Operation(list_documents, "documents:read"),
+        GET=Operation(list_documents, "documents:read", reads=True),
         POST=Operation(create_document, "documents:write", documents=1, tagged=True),
     ),
     "/v1/documents/{document_id}": Door(
-        GET=Operation(read_document, "documents:read", tagged=True),
+        GET=Operation(read_document, "documents:read", reads=True, tagged=True),
         PUT=Operation(update_document, "documents:write", tagged=True),
         DELETE=Operation(delete_document, "documents:write"),
     ),
