@@ -160,8 +160,8 @@ One database with an account of {SMALL:,} documents, one of {LARGE:,}, one of {L
 and {ACCOUNTS:,} accounts of {EACH} each. The documents and their indexes take {size_gb:.1f} GB,
 and PostgreSQL's own cache is 128 MB; to fill it took {filled_s:.0f} s. The smallest account was posted
 through the gateway: five types, every status, four currencies, and due dates before and after today. The others hold
-copies of its documents under ids and numbers of their own, inserted by SQL with all triggers on, counted by them, and
-then vacuumed.
+copies of its documents under ids and numbers of their own, inserted by SQL with all triggers on and counted by them.
+Then the indexes were made and the tables vacuumed.
 
 Milliseconds of a call on one keep-alive connection, as its caller sees them: the median of {rounds} rounds' medians of
 {CALLS} calls, which go from account to account in an order by chance. The ratio is of an account with

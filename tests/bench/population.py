@@ -1,6 +1,6 @@
 """A full database: accounts with few, many and very many documents, and very many accounts, filled by SQL."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from random import Random
@@ -11,8 +11,9 @@ from load import Caller
 
 from services.api.folding import PASSED_AFTER
 from services.api.store.counts import fold_client_counts, fold_document_counts, fold_due_counts
-from shared.postgres import Connection
+from shared.postgres import Connection, Pool
 from tests.bench.stock import LIMITS, copy_clients, copy_documents, insert_accounts, post_documents
+from tests.bench.ways import AT_ONCE, at_once
 from tests.faults.world import Setup, opened_world
 
 SMALL, LARGE, LARGEST = 1_000, 100_000, 1_000_000
@@ -41,6 +42,15 @@ class Populated(msgspec.Struct, frozen=True):
     size_bytes: int
 
 
+class Chunk(msgspec.Struct, frozen=True):
+    """Copies of some of the smallest account's documents to other accounts, in one statement."""
+
+    targets: Sequence[str]
+    ids: Sequence[str]
+    copies: int
+    first: int = 0
+
+
 @asynccontextmanager
 async def opened_populations() -> AsyncGenerator[Populated]:
     """The smallest account is posted through the gateway, and all others are filled with copies of its documents."""
@@ -48,37 +58,71 @@ async def opened_populations() -> AsyncGenerator[Populated]:
         await world.arrange(Setup(gateways=1))
         smallest = await world.caller(LIMITS)
         posted = await post_documents(world.urls[0], smallest, SMALL)
-        connection = await asyncpg.connect(world.postgres.url, command_timeout=STATEMENT_S_MAX)
-        try:
-            populations = await _filled(connection, smallest, posted)
-            size_bytes = await connection.fetchval("select pg_total_relation_size('api.documents')")
-        finally:
-            await connection.close()
+        async with _opened_pool(world.postgres.url) as pool:
+            populations = await _filled(pool, smallest, posted)
+            size_bytes = await pool.fetchval("select pg_total_relation_size('api.documents')")
         yield Populated(world.urls[0], populations, size_bytes)
 
 
-async def _filled(connection: Connection, smallest: Caller, posted: Sequence[str]) -> list[Population]:
-    source, chance = smallest.account_id, Random(1)
-    large, largest = await insert_accounts(connection, 2)
-    for caller, documents in ((large, LARGE), (largest, LARGEST)):
-        await copy_clients(connection, source, [caller.account_id])
-        copies = CHUNK // SMALL
-        for first in range(0, documents // SMALL, copies):
-            await copy_documents(
-                connection, source, [caller.account_id], ids=posted, copies=copies, first=first
-            )
-    many = await insert_accounts(connection, ACCOUNTS)
-    for at in range(0, ACCOUNTS, CHUNK // EACH):
-        targets = [caller.account_id for caller in many[at : at + CHUNK // EACH]]
-        await copy_clients(connection, source, targets)
-        await copy_documents(connection, source, targets, ids=chance.sample(posted, EACH), copies=1)
-    await _settle(connection)
-    return [
-        await _population(connection, f"{SMALL:,}", SMALL, [smallest]),
-        await _population(connection, f"{LARGE:,}", LARGE, [large]),
-        await _population(connection, f"{LARGEST:,}", LARGEST, [largest]),
-        await _population(connection, f"{ACCOUNTS:,} x {EACH}", EACH, chance.sample(many, SAMPLE)),
+def _opened_pool(url: str) -> Pool:
+    return asyncpg.create_pool(
+        url,
+        min_size=AT_ONCE,
+        max_size=AT_ONCE,
+        command_timeout=STATEMENT_S_MAX,
+        server_settings={"synchronous_commit": "off", "maintenance_work_mem": "512MB"},
+    )
+
+
+async def _filled(pool: Pool, smallest: Caller, posted: Sequence[str]) -> list[Population]:
+    async with pool.acquire() as connection:
+        large, largest, *many = await insert_accounts(connection, 2 + ACCOUNTS)
+        accounts = [caller.account_id for caller in (large, largest, *many)]
+        await copy_clients(connection, smallest.account_id, accounts)
+    chunks = [
+        *_chunks_of_one(large, posted, LARGE),
+        *_chunks_of_one(largest, posted, LARGEST),
+        *_chunks_of_many(many, posted),
     ]
+    async with _indexed_afterwards(pool):
+        await at_once(AT_ONCE, chunks, lambda chunk: _copy(pool, smallest.account_id, chunk))
+    async with pool.acquire() as connection:
+        await _settle(connection)
+        return [
+            await _population(connection, f"{SMALL:,}", SMALL, [smallest]),
+            await _population(connection, f"{LARGE:,}", LARGE, [large]),
+            await _population(connection, f"{LARGEST:,}", LARGEST, [largest]),
+            await _population(connection, f"{ACCOUNTS:,} x {EACH}", EACH, Random(1).sample(many, SAMPLE)),
+        ]
+
+
+def _chunks_of_one(caller: Caller, posted: Sequence[str], documents: int) -> Iterator[Chunk]:
+    copies = CHUNK // len(posted)
+    for first in range(0, documents // len(posted), copies):
+        yield Chunk([caller.account_id], posted, copies, first)
+
+
+def _chunks_of_many(callers: Sequence[Caller], posted: Sequence[str]) -> Iterator[Chunk]:
+    for at in range(0, len(callers), CHUNK // EACH):
+        targets = [caller.account_id for caller in callers[at : at + CHUNK // EACH]]
+        yield Chunk(targets, Random(at).sample(posted, EACH), copies=1)
+
+
+async def _copy(pool: Pool, source: str, chunk: Chunk) -> None:
+    async with pool.acquire() as connection:
+        await copy_documents(
+            connection, source, chunk.targets, ids=chunk.ids, copies=chunk.copies, first=chunk.first
+        )
+
+
+@asynccontextmanager
+async def _indexed_afterwards(pool: Pool) -> AsyncGenerator[None]:
+    """The indexes that no constraint needs are made when all rows are there: much faster, and the same in the end."""
+    indexes = await pool.fetch(_SELECT_INDEXES)
+    for name, _ in indexes:
+        await pool.execute(f"drop index api.{name}")
+    yield
+    await at_once(AT_ONCE, indexes, lambda index: pool.execute(index[1]))
 
 
 async def _settle(connection: Connection) -> None:
@@ -104,4 +148,9 @@ async def _sample(connection: Connection, account_id: str) -> list[str]:
     return sorted(row[0] for row in rows)
 
 
+_SELECT_INDEXES = """
+select i.indexname, i.indexdef from pg_indexes i
+where i.schemaname = 'api' and i.tablename = 'documents'
+    and not exists (select from pg_constraint c where c.conname = i.indexname)
+"""
 _SELECT_SAMPLE = "select id from api.documents where account_id = $1 order by random() limit $2"
