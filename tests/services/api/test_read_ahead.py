@@ -4,13 +4,15 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 from account import Account
-from conftest import Open
+
+from tests.services.api.conftest import Open
+from tests.services.api.test_admission import limited
 
 LIMIT = 20
 
 
 def test_of_many_reads_at_once_the_limit_is_admitted_and_the_others_learn_nothing(open_account: Open) -> None:
-    account = open_account("--plan", "enterprise", "--limit", f"api_calls={LIMIT + 2}")
+    account = limited(open_account, f"api_calls={LIMIT + 2}")
     document = account.document()  # two calls, with its client
 
     def read(_: int) -> tuple[int, bytes]:
@@ -33,5 +35,5 @@ def test_a_read_with_a_key_that_was_revoked_a_moment_ago_is_refused(account: Acc
 
 
 def test_a_read_of_nothing_is_counted_and_a_refused_one_says_that_it_is_refused(open_account: Open) -> None:
-    account = open_account("--plan", "enterprise", "--limit", "api_calls=2")
+    account = limited(open_account, "api_calls=2")
     assert [account.http.get("/v1/documents/doc_none").status_code for _ in range(4)] == [404, 404, 429, 429]
