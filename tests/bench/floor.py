@@ -65,9 +65,10 @@ class Floor:
         """The 25 newest, the only list that there is."""
         today = datetime.now(UTC).date()
         kept = DocumentFilter(type=None, status=None, today=today)
-        span = Span(below_id=None, limit=PER_PAGE + 1, offset=0)
+        span = Span(limit=PER_PAGE + 1, offset=0)
         async with self._pool.acquire() as connection:
-            total, rows = await select_page(connection, self._account_id, kept, span)
+            page = await select_page(connection, self._account_id, kept, span)
+        total, rows = page.least, page.rows
         cursor = base64.urlsafe_b64encode(rows[PER_PAGE - 1].id.encode()).rstrip(b"=")
         found = b",".join([shown_body(row, today) for row in rows[:PER_PAGE]])
         return 200, (

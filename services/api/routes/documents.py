@@ -17,13 +17,14 @@ from services.api.domain.rules import read_fields, validation_error
 from services.api.door import Door, Operation
 from services.api.http import JSON, Answer, decode_json, json_answer
 from services.api.routes.bodies import body_around_client, shown_bodies, shown_row, stored_body
-from services.api.routes.filters import FILTER_PARAMETERS, read_filter
-from services.api.routes.lists import WINDOW_PARAMETERS, list_body, read_window
+from services.api.routes.filters import FILTER_PARAMETERS, read_filter, read_order
+from services.api.routes.lists import WINDOW_PARAMETERS, page_body, read_window
 from services.api.routes.shapes import content_of, row_of
 from services.api.store import clients, documents, numbers
 from services.api.store.documents import DocumentRow
 from services.api.store.ids import is_id
 from services.api.store.listing import Span, select_page
+from services.api.store.orders import Position
 from services.api.tags import is_conditional, require_conditions
 from shared.errors import Problem
 from shared.postgres import Connection
@@ -53,14 +54,14 @@ async def create_document(call: Call) -> Answer:
 
 
 async def list_documents(call: Call) -> Answer:
-    query = call.query(*FILTER_PARAMETERS, *WINDOW_PARAMETERS)
-    window, kept = read_window(query, "doc"), read_filter(call, query)
-    span = Span(below_id=window.below_id, limit=window.per_page + 1, offset=window.offset)
+    query = call.query("sort", *FILTER_PARAMETERS, *WINDOW_PARAMETERS)
+    window, kept = read_window(query, "doc", read_order(query)), read_filter(call, query)
+    span = Span(order=window.order, after=window.after, limit=window.per_page + 1, offset=window.offset)
     async with call.connection() as connection:
-        total, rows = await select_page(connection, call.account_id, kept, span)
-        found = await shown_bodies(connection, call, rows)
-    ids = [row.id for row in rows]
-    return json_answer(list_body(window, list(map(msgspec.Raw, found)), total, ids))
+        page = await select_page(connection, call.account_id, kept, span)
+        found = await shown_bodies(connection, call, page.rows)
+    places = [Position(row.key, row.id) for row in page.rows]
+    return json_answer(page_body(window, list(map(msgspec.Raw, found)), page.total, places, least=page.least))
 
 
 async def read_document(call: Call) -> Answer:

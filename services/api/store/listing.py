@@ -1,40 +1,62 @@
-"""Lists of documents, a page with its exact total in one statement, put together from this file's literals.
+"""Lists of documents: a page with its total, walked in an index, put together from this package's literals.
 
 What a filter does not name leaves no trace in the statement, so that each combination has the plan that it needs.
 """
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
 from datetime import date
-from functools import cache
-from itertools import chain, count
+from itertools import chain
 from typing import Any
 
 import msgspec
 
 from services.api.domain.export import Choice
+from services.api.store.conditions import DocumentFilter, Piece, composed, condition_pieces
+from services.api.store.orders import NEWEST, Order, Position
+from services.api.store.walks import COUNTED, DUE_STATUSES, SHALLOW_MAX, SHOWN, Step, step_pieces, ways
 from shared.postgres import Connection
 
+__all__ = [
+    "SHOWN",
+    "TOTAL_MAX",
+    "DocumentFilter",
+    "Page",
+    "Piece",
+    "Shown",
+    "Span",
+    "composed",
+    "condition_pieces",
+    "page_pieces",
+    "select_choices",
+    "select_page",
+    "total_pieces",
+]
 
-class DocumentFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """What a list shows; ``today`` decides which sent documents are overdue."""
-
-    type: str | None
-    status: str | None
-    today: date
+# Of any other filter, so many are counted.
+TOTAL_MAX = 10_000
+# Where there are more documents, what a search has found is not counted if it fills the page at once: the postings of
+# a word that many of them hold take longer to read than all the rest.
+SEARCH_COUNTED_MAX = 100_000
+COUNT = "(select coalesce(sum(n.amount), 0)::bigint from api.document_counts n where n.account_id = $1"
+COUNT_DUE = """\
+(select coalesce(sum(n.amount), 0)::bigint from api.due_counts n where n.account_id = $1 and n.due_date < ?::date"""
+COUNT_FOUND = "select count(*) from (select d.id from api.documents d where d.account_id = $1"
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
-    """Which of the documents a page shows, newest first; ``below_id`` is where a cursor stands."""
+    """Which of the documents a page shows, in which order; ``after`` is where a cursor stands."""
 
-    below_id: str | None
     limit: int
     offset: int
+    order: Order = NEWEST
+    after: Position | None = None
 
 
 class Shown(msgspec.Struct, frozen=True):
     """What an answer is made of: the body as stored, if it is, and what it lacks.
 
-    ``status`` is as stored; ``client`` is JSON, of a draft only.
+    ``status`` is as stored; ``client`` is JSON, of a draft only; ``key`` is what the list is sorted by.
     """
 
     id: str
@@ -42,39 +64,36 @@ class Shown(msgspec.Struct, frozen=True):
     status: str
     due_date: date | None
     client: str | None
+    key: Any = None
 
 
-# A piece of a statement, and the values for its question marks.
-Piece = tuple[str, tuple[Any, ...]]
+class Page(msgspec.Struct, frozen=True):
+    """``total`` is how many documents the whole list has, None where only ``least`` is known of it."""
 
-SHOWN = """\
-d.id, d.body, d.status, d.due_date, case when d.status = 'draft' then coalesce(
-    (select c.profile from api.clients c where c.account_id = d.account_id and c.id = d.client_id), d.client
-) end"""
-NEWEST = "order by d.id desc limit ?::bigint offset ?::bigint"
-# What a list's statement asks of a document in each status; the question mark is today.
-STATUS_IS = {
-    "draft": "and d.status = 'draft'",
-    "sent": "and d.status = 'sent' and (d.due_date is null or d.due_date >= ?::date)",
-    "overdue": "and d.status = 'sent' and d.due_date < ?::date",
-    "paid": "and d.status = 'paid'",
-    "cancelled": "and d.status = 'cancelled'",
-}
-COUNT = "(select coalesce(sum(n.amount), 0)::bigint from api.document_counts n where n.account_id = $1"
-COUNT_DUE = """\
-(select coalesce(sum(n.amount), 0)::bigint from api.due_counts n where n.account_id = $1 and n.due_date < ?::date"""
+    total: int | None
+    least: int
+    rows: list[Shown]
 
 
-async def select_page(
-    connection: Connection, account_id: str, kept: DocumentFilter, span: Span
-) -> tuple[int, list[Shown]]:
-    """How many documents the whole list has, and those of the span."""
-    statement, values = composed(page_pieces(kept, span))
-    rows = await connection.fetch(statement, account_id, *values)
-    if rows:
-        return rows[0][0], [Shown(*row[1:]) for row in rows]
-    statement, values = composed([("select", ()), *total_pieces(kept)])
-    return await connection.fetchval(statement, account_id, *values), []
+async def select_page(connection: Connection, account_id: str, kept: DocumentFilter, span: Span) -> Page:
+    if kept.names() <= COUNTED and span.order is NEWEST and span.offset <= SHALLOW_MAX:
+        return await _select_newest(connection, account_id, kept, span)
+    async with _planned(connection):
+        searched = kept.q is not None and span.offset <= SHALLOW_MAX
+        rows = await _select_searched(connection, account_id, kept, span) if searched else []
+        if len(rows) >= span.limit:
+            return Page(None, span.offset + len(rows), rows)
+        total = await select_total(connection, account_id, kept)
+        rows = await _select_span(connection, account_id, kept, span, total)
+        return Page(total, TOTAL_MAX if total is None else total, rows)
+
+
+async def select_total(connection: Connection, account_id: str, kept: DocumentFilter) -> int | None:
+    """Exact, or None where it is beyond what is counted."""
+    pieces = [("select", ()), *total_pieces(kept)] if kept.names() <= COUNTED else [*found_pieces(kept)]
+    statement, values = composed(pieces)
+    total = await connection.fetchval(statement, account_id, *values)
+    return total if kept.names() <= COUNTED or total <= TOTAL_MAX else None
 
 
 async def select_choices(
@@ -92,30 +111,18 @@ async def select_choices(
 
 
 def page_pieces(kept: DocumentFilter, span: Span) -> Iterator[Piece]:
-    """Skipped documents are counted in an index, and only those that are shown are read."""
+    """A page of the newest with its exact total, of a list that is counted."""
     yield "select", ()
     yield from total_pieces(kept)
-    found = chain(
-        [("from api.documents d where d.account_id = $1", ())],
-        condition_pieces(kept),
-        [("and d.id < ?::text", (span.below_id,))] if span.below_id else [],
-        [(NEWEST, (span.limit, span.offset))],
-    )
     yield f", {SHOWN}", ()
-    if not span.offset:
-        yield from found
+    if not span.offset and kept.status not in DUE_STATUSES:
+        yield "from api.documents d where d.account_id = $1", ()
+        yield from condition_pieces(kept)
+        if span.after is not None:
+            yield "and d.id < ?::text", (span.after.id,)
+        yield "order by d.id desc limit ?::bigint", (span.limit,)
         return
-    yield "from (select d.id", ()
-    yield from found
-    yield ") page join api.documents d on d.account_id = $1 and d.id = page.id order by d.id desc", ()
-
-
-def condition_pieces(kept: DocumentFilter) -> Iterator[Piece]:
-    if kept.type is not None:
-        yield "and d.type = ?::text", (kept.type,)
-    if kept.status is not None:
-        condition = STATUS_IS[kept.status]
-        yield condition, (kept.today,) * condition.count("?")
+    yield from step_pieces(kept, _first_step(span), "fenced" if kept.status in DUE_STATUSES else "direct")
 
 
 def total_pieces(kept: DocumentFilter) -> Iterator[Piece]:
@@ -135,15 +142,127 @@ def total_pieces(kept: DocumentFilter) -> Iterator[Piece]:
         yield from due
 
 
-def composed(pieces: Iterator[Piece] | list[Piece]) -> tuple[str, list[Any]]:
-    """The statement and its values after the account, which is $1."""
-    texts, values = zip(*pieces, strict=True)
-    return _numbered(texts), list(chain.from_iterable(values))
+def found_pieces(kept: DocumentFilter) -> Iterator[Piece]:
+    """How many there are, and no more than one beyond what is counted."""
+    yield COUNT_FOUND, ()
+    yield from condition_pieces(kept)
+    yield "limit ?::bigint) n", (TOTAL_MAX + 1,)
 
 
-@cache
-def _numbered(texts: tuple[str, ...]) -> str:
-    """One text for each combination, so that the driver finds the statement that it has prepared."""
-    numbers = count(2)
-    head, *tails = " ".join(texts).split("?")
-    return head + "".join(f"${next(numbers)}{tail}" for tail in tails)
+async def _select_newest(connection: Connection, account_id: str, kept: DocumentFilter, span: Span) -> Page:
+    """One statement, whose walk among the sent ones is bounded: only if that is too short there is another."""
+    statement, values = composed(page_pieces(kept, span))
+    rows = await connection.fetch(statement, account_id, *values)
+    total = rows[0][0] if rows else await select_total(connection, account_id, kept) or 0
+    left = span.limit if span.after else min(span.limit, max(0, total - span.offset))
+    if kept.status not in DUE_STATUSES or len(rows) >= left:
+        return Page(total, total, [Shown(*row[1:]) for row in rows])
+    found = await _select_step(connection, account_id, kept, _first_step(span), "merged")
+    return Page(total, total, found)
+
+
+async def _select_searched(
+    connection: Connection, account_id: str, kept: DocumentFilter, span: Span
+) -> list[Shown]:
+    """What the search finds within a bounded walk, of a list so long that it may be left uncounted."""
+    everything = DocumentFilter(today=kept.today)
+    if (await select_total(connection, account_id, everything) or 0) <= SEARCH_COUNTED_MAX:
+        return []
+    return await _select_step(connection, account_id, kept, _first_step(span), "fenced")
+
+
+def _first_step(span: Span) -> Step:
+    return Step(
+        order=span.order,
+        segment=span.order.starts(span.after)[0],
+        descending=span.order.descending,
+        after=span.after,
+        limit=span.limit,
+        offset=span.offset,
+    )
+
+
+async def _select_span(
+    connection: Connection, account_id: str, kept: DocumentFilter, span: Span, total: int | None
+) -> list[Shown]:
+    """From the other end where that is nearer."""
+    if span.after is None and total is not None and span.offset >= total:
+        return []
+    if span.after is not None or total is None or span.offset <= total / 2:
+        return await _select_walk(connection, account_id, kept, span, total, backwards=False)
+    limit = min(span.limit, total - span.offset)
+    mirrored = msgspec.structs.replace(span, limit=limit, offset=total - span.offset - limit)
+    return (await _select_walk(connection, account_id, kept, mirrored, total, backwards=True))[::-1]
+
+
+async def _select_walk(
+    connection: Connection,
+    account_id: str,
+    kept: DocumentFilter,
+    span: Span,
+    total: int | None,
+    *,
+    backwards: bool,
+) -> list[Shown]:
+    rows: list[Shown] = []
+    after, offset = span.after, span.offset
+    segments = span.order.starts(after)
+    for segment in segments[::-1] if backwards else segments:
+        step = Step(
+            order=span.order,
+            segment=segment,
+            descending=span.order.descending != backwards,
+            after=after,
+            limit=span.limit - len(rows),
+            offset=offset,
+        )
+        found = await _select_first(connection, account_id, kept, step, total)
+        rows += found
+        if len(rows) >= span.limit or segment is segments[0 if backwards else -1]:
+            break
+        offset = 0 if found or not offset else offset - await _count(connection, account_id, kept, step)
+        after = None
+    return rows
+
+
+async def _select_first(
+    connection: Connection, account_id: str, kept: DocumentFilter, step: Step, total: int | None
+) -> list[Shown]:
+    """By the first way that leads as far as it should: what falls short is walked again by the next."""
+    rows: list[Shown] = []
+    for way in ways(kept, step, total):
+        rows = await _select_step(connection, account_id, kept, step, way)
+        if len(rows) >= step.limit:
+            break
+    return rows
+
+
+async def _select_step(
+    connection: Connection, account_id: str, kept: DocumentFilter, step: Step, way: str
+) -> list[Shown]:
+    statement, values = composed([(f"select {SHOWN}, page.key", ()), *step_pieces(kept, step, way)])
+    return [Shown(*row) for row in await connection.fetch(statement, account_id, *values)]
+
+
+async def _count(connection: Connection, account_id: str, kept: DocumentFilter, step: Step) -> int:
+    """How many the segment has in all, which are fewer than were to be skipped."""
+    counted = chain(
+        [("select count(*) from api.documents d where d.account_id = $1", ())],
+        condition_pieces(kept),
+        [(step.segment.where, ())],
+    )
+    statement, values = composed(counted)
+    return await connection.fetchval(statement, account_id, *values)
+
+
+@asynccontextmanager
+async def _planned(connection: Connection) -> AsyncGenerator[None]:
+    """One state of the database for all statements, each planned for its values, and none for the whole table."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        await connection.execute(
+            """
+            select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
+                set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)
+            """
+        )
+        yield

@@ -1,6 +1,9 @@
 """Lists: by page and by cursor, every filter combined, their parameters held to their bounds."""
 
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from itertools import product as combinations
 from typing import Any
 
@@ -10,7 +13,8 @@ from product import Product
 
 from services.api.domain.kinds import KINDS
 from services.api.domain.lifecycle import STATUSES
-from services.api.routes.lists import list_body, read_window
+from services.api.routes.lists import list_body, page_body, read_window
+from services.api.store.orders import ORDERS, Position, Value
 from shared.errors import Problem
 
 TYPES = ("invoice", "quote")
@@ -186,6 +190,50 @@ def test_the_cursor_is_what_the_next_page_reads() -> None:
     pagination = body["pagination"]
     assert isinstance(pagination, dict)
     assert read_window({"cursor": pagination["next_cursor"]}, "doc").below_id == rows[1]
+
+
+def test_a_total_that_is_not_counted_says_what_is_known_of_it() -> None:
+    body = list_body(read_window({}, "doc"), [], None, [], least=10_000)
+    assert body["pagination"] == {
+        "page": 1,
+        "per_page": 25,
+        "total": None,
+        "total_pages": None,
+        "next_cursor": None,
+        "total_is_at_least": 10_000,
+    }
+
+
+CURSORS = [
+    ("issued_date", date(2026, 3, 1)), ("-due_date", date(2026, 3, 1)), ("due_date", None), ("number", None),
+    ("-total", Decimal("0.50")), ("number", "INV-2026-000042"), ("created_at", None), ("-created_at", None),
+    ("updated_at", datetime(2026, 3, 1, 9, 30, 0, 1, tzinfo=UTC)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sort", "value"), CURSORS, ids=str)
+def test_a_cursor_holds_its_place_to_the_last_digit(sort: str, value: Value | None) -> None:
+    window = read_window({"per_page": "1"}, "doc", ORDERS[sort])
+    places = [Position(value, f"doc_{number:034x}") for number in (2, 1)]
+    pagination = page_body(window, places, 2, places)["pagination"]
+    assert isinstance(pagination, dict)
+    assert read_window({"cursor": pagination["next_cursor"]}, "doc", ORDERS[sort]).after == places[0]
+
+
+@pytest.mark.parametrize(
+    ("sort", "text"),
+    [
+        ("total", "total {}"), ("total", "total {} NaN"), ("total", "total {} 1e9"), ("total", "total {} "),
+        ("issued_date", "issued_date {}"), ("issued_date", "issued_date {} 2026-02-30"), ("total", "total doc_1 5"),
+        ("updated_at", "updated_at {} 2026-03-01"), ("updated_at", "updated_at {} 0001-01-01T00:00:00+14:00"),
+        ("number", "number {} \x00"), ("created_at", "created_at {} 5"), ("number", "number"), ("total", "  "),
+    ],
+)  # fmt: skip
+def test_a_cursor_of_a_made_up_place_is_told(sort: str, text: str) -> None:
+    cursor = urlsafe_b64encode(text.format("doc_" + "0" * 34).encode()).decode()
+    with pytest.raises(Problem) as raised:
+        read_window({"cursor": cursor}, "doc", ORDERS[sort])
+    assert raised.value.details == {"cursor": "Must be a next_cursor from an earlier answer"}
 
 
 @pytest.mark.parametrize("cursor", ["", "=", "====", "é", "\ud800", "ZG9jXzEyMw==", "A", "AAAAA"])
