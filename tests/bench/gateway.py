@@ -130,8 +130,9 @@ def _report(measured: Mapping[str, Measured]) -> Report:
 One gateway process with its real keys, limits, counting and logs, and the processes that it needs, on the machine's
 cores together with both stores and the load generator. Each kind of call has its turns, of one slice of a second for
 each contender, in an order that moves on, and before each turn a wait for a quiet machine; a ratio is of the slices of
-one turn, and the one that is told is the median of all. There are {CONNECTIONS} keep-alive connections where nothing
-else is said, and {DOCUMENTS} documents of three lines, in every status, of one account.
+one turn, of calls a second where nothing else is said, and the one that is told is the median of all. There are
+{CONNECTIONS} keep-alive connections, but for the last two lines, and {DOCUMENTS} documents of three lines, in every
+status, of one account.
 
 - *The floor* is [a bare ASGI function](../tests/bench/floor.py) on the same server, loop, HTTP parser and pool of
   connections. It runs the statements that the gateway runs for the call and writes the bytes: no framework, no key, no
@@ -143,11 +144,26 @@ else is said, and {DOCUMENTS} documents of three lines, in every status, of one 
 | call | who | calls a second | p50 ms | p99 ms | ours against it | lowest to highest |
 | --- | --- | ---: | ---: | ---: | ---: | ---: |
 {"".join(map(_lines, measured.values()))}
+{_waits(rows)}
 Creates are of drafts with three lines. Sends are of drafts that were made before. Each takes the next number of the
 account's one sequence, which is locked until the document that took it is safely on the disk: in both, calls wait for
 one another and for the disk, and both wait alike.
 """
     return Report("the gateway beside a floor and a peer", text, tuple(rows))
+
+
+def _waits(rows: Sequence[Result]) -> str:
+    p50, p99 = (_told(rows, name) for name in ("one_request_p50_vs_floor", "p99_vs_floor"))
+    return f"""\
+How long our `GET` of a document takes against the floor's: one at a time, its p50 is {p50};
+with {CONNECTIONS} connections, its p99 is {p99}.
+"""
+
+
+def _told(rows: Sequence[Result], name: str) -> str:
+    [row] = (row for row in rows if row.name == name)
+    low, high = row.spread
+    return f"{row.ratio:.2f} times as long, from {low:.2f} to {high:.2f}"
 
 
 def _rows(measured: Measured) -> list[Result]:
