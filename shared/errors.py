@@ -14,6 +14,7 @@ Code = Literal[
     "method_not_allowed",
     "idempotency_in_progress",
     "export_not_ready",
+    "external_id_taken",
     "precondition_failed",
     "payload_too_large",
     "unsupported_media_type",

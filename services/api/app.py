@@ -31,6 +31,7 @@ from services.api.routes import (
     account,
     bulk_clients,
     bulk_documents,
+    by_external_id,
     clients,
     documents,
     exports,
@@ -58,6 +59,7 @@ METER_TIMEOUT_S = 0.25
 # The first that fits is taken: what has a name of its own stands before what is any id.
 DOORS: dict[str, Door] = {
     **streams.DOORS,
+    **by_external_id.DOORS,
     **bulk_documents.DOORS,
     **bulk_clients.DOORS,
     **documents.DOORS,

@@ -12,6 +12,7 @@ STATUS: dict[Code, int] = {
     "method_not_allowed": 405,
     "idempotency_in_progress": 409,
     "export_not_ready": 409,
+    "external_id_taken": 409,
     "precondition_failed": 412,
     "payload_too_large": 413,
     "unsupported_media_type": 415,

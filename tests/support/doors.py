@@ -9,7 +9,8 @@ from images import encoded, picture
 
 from services.api.app import DOORS
 
-OWNED = ("{document_id}", "{client_id}", "{export_id}")
+EXTERNAL = "{external_id:path}"
+OWNED = ("{document_id}", "{client_id}", "{export_id}", EXTERNAL)
 LOGO = "/v1/account/logo"
 EXPORTS = "/v1/exports"
 BODY_METHODS = frozenset({"POST", "PUT"})
@@ -24,17 +25,22 @@ class Way(msgspec.Struct, frozen=True):
         return f"{self.method} {self.pattern}"
 
     @property
+    def is_upsert(self) -> bool:
+        return self.method == "PUT" and EXTERNAL in self.pattern
+
+    @property
     def takes_id(self) -> bool:
-        return any(name in self.pattern for name in OWNED)
+        """Whether it leads to what must be there already."""
+        return any(name in self.pattern for name in OWNED) and not self.is_upsert
 
     def path(self, object_id: str) -> str:
-        return re.sub(r"\{\w+\}", object_id, self.pattern.replace("{template_id}", "clean"))
+        return re.sub(r"\{[\w:]+\}", object_id, self.pattern.replace("{template_id}", "clean"))
 
     def body(self, client_id: str) -> dict[str, Any] | None:
         """A body that passes, or None where none is needed."""
         if self.method not in BODY_METHODS or self.pattern.endswith(("/pay", "/cancel", "/logo")):
             return None
-        if self.method == "PUT":
+        if self.method == "PUT" and not self.is_upsert:
             return {"notes": "Changed"} if "document" in self.pattern else {"name": "Changed"}
         if self.pattern == EXPORTS:
             return {"filter": {}}
@@ -50,7 +56,7 @@ class Way(msgspec.Struct, frozen=True):
         """The status of a call that passes."""
         if self.pattern == EXPORTS and self.method == "POST":
             return 202
-        return 201 if self.method == "POST" and not self.is_bulk else 200
+        return 201 if self.is_upsert or (self.method == "POST" and not self.is_bulk) else 200
 
     def content(self) -> dict[str, Any]:
         """What goes in place of ``body`` where that is no JSON, as keywords of a request."""

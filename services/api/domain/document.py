@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from services.api.domain.kinds import KINDS
-from services.api.domain.metadata import Metadata
+from services.api.domain.metadata import Metadata, own_rules
 from services.api.domain.money import EXPONENTS, shortest
 from services.api.domain.rules import (
     Broken,
@@ -44,7 +44,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Content(msgspec.Struct, frozen=True, kw_only=True):
     """All of a document that a caller decides, and the totals that follow from it.
 
-    Without ``locale`` or ``page_size`` the client or the account decides.
+    Without ``locale`` or ``page_size`` the client or the account decides. Of ``external_id`` and ``metadata`` nothing
+    is printed.
     """
 
     type: str
@@ -126,18 +127,24 @@ class Documents:
         self._create = _rules(templates, STATUSES_AT_CREATE)
         self._update = _rules(templates, STATUSES_AT_UPDATE)
 
-    def new(self, body: Any, defaults: Defaults) -> tuple[Content, str]:
-        """A new document's content and its status; raises validation_error."""
-        fields = _without_nulls(require_object(body), self._create)
-        values = _read(fields, self._create, _silent(defaults), required=("type", "client_id", "items"))
+    def new(self, body: Any, defaults: Defaults, external_id: str | None = None) -> tuple[Content, str]:
+        """A new document's content and its status; raises validation_error.
+
+        ``external_id`` is the one that the caller has named it by already, if so.
+        """
+        rules = self._create | own_rules({}, external_id)
+        fields = _without_nulls(require_object(body), rules)
+        held = {**_silent(defaults), "external_id": external_id}
+        values = _read(fields, rules, held, required=("type", "client_id", "items"))
         if "due_date" not in fields:
             values["due_date"] = _due_date(values["type"], values["issued_date"])
         return _content(values)
 
-    def changed(self, content: Content, body: Any) -> tuple[Content, str]:
+    def changed(self, content: Content, body: Any, external_id: str | None = None) -> tuple[Content, str]:
         """The content with the fields that ``body`` names, and the status asked for; raises validation_error."""
+        rules = self._update | own_rules(content.metadata, external_id)
         held = {**msgspec.structs.asdict(content), "status": "draft"}
-        return _content(_read(require_object(body), self._update, held))
+        return _content(_read(require_object(body), rules, held))
 
 
 def _silent(defaults: Defaults) -> dict[str, Any]:
@@ -151,6 +158,7 @@ def _silent(defaults: Defaults) -> dict[str, Any]:
         "template": defaults.template,
         "locale": None,
         "page_size": None,
+        "metadata": {},
         "status": "draft",
     }
 

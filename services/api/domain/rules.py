@@ -62,7 +62,7 @@ def check_fields(
             continue
         rule = rules.get(name)
         if rule is None:
-            faults[_shown(name)] = UNKNOWN
+            faults[shown(name)] = UNKNOWN
             continue
         try:
             values[name] = rule(value)
@@ -84,7 +84,7 @@ def _summary(faults: Mapping[str, str]) -> str:
     return f"The {path} field is not valid: {sentence}"
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     return name.encode("utf-8", "replace").decode()[:200].replace("\x00", "\\u0000")
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from services.api.call import Call
-from services.api.domain.client import Profile, new_profile
+from services.api.domain.client import Client, new_client
 from services.api.door import Door, Operation
 from services.api.http import Answer, encode_json
 from services.api.lane import in_slices
 from services.api.many import Many, many_under
 from services.api.routes.bulk import bulk_answer, read_items, require_all, tried_again, without_doubles
-from services.api.routes.shapes import client_body
+from services.api.routes.shapes import client_body, client_row
 from services.api.store import bulk
 from services.api.store.clients import ClientRow
 from services.api.store.ids import ids_of, new_block
@@ -23,7 +23,7 @@ Outcomes = Sequence[ClientRow | Problem]
 
 async def create_clients(call: Call) -> Answer:
     many = call.many or read_many(call.body)
-    _, profiles = await read_items(many, new_profile)
+    _, profiles = await read_items(many, new_client)
     ids = ids_of(new_block(), "cl", len(profiles))
     rows = [
         each if isinstance(each, Problem) else _row(call, client_id, each)
@@ -52,8 +52,8 @@ async def _without_doubles(connection: Connection, call: Call, outcomes: Outcome
     return without_doubles(outcomes, lambda row: row.external_id, taken)
 
 
-def _row(call: Call, client_id: str, profile: Profile) -> ClientRow:
-    return ClientRow(client_id, encode_json(profile).decode(), call.now, call.now)
+def _row(call: Call, client_id: str, client: Client) -> ClientRow:
+    return client_row(client, client_id=client_id, created_at=call.now, updated_at=call.now)
 
 
 def _shown(outcome: ClientRow | Problem) -> bytes | Problem:

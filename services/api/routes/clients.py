@@ -1,13 +1,14 @@
 """Clients over HTTP: create, list, read, change, delete."""
 
-import msgspec
+from typing import Any
 
 from services.api.call import Call
-from services.api.domain.client import changed_profile, new_profile
+from services.api.domain.client import new_client, with_changes
 from services.api.door import Door, Operation
 from services.api.http import Answer, decode_json, encode_json, json_answer
+from services.api.routes.holders import held_once, named_in
 from services.api.routes.lists import WINDOW_PARAMETERS, list_body, read_window
-from services.api.routes.shapes import client_body, profile_of
+from services.api.routes.shapes import client_body, client_of, client_row
 from services.api.store import clients, documents
 from services.api.store.clients import ClientRow
 from services.api.store.ids import is_id, new_id
@@ -17,9 +18,15 @@ from shared.postgres import Connection
 
 
 async def create_client(call: Call) -> Answer:
-    profile = encode_json(new_profile(decode_json(call.body))).decode()
-    row = ClientRow(new_id("cl"), profile, call.now, call.now)
-    async with call.connection() as connection:
+    return await created_client(call, decode_json(call.body))
+
+
+async def created_client(call: Call, body: Any, external_id: str | None = None) -> Answer:
+    """``external_id`` is the one in the path, if so; raises external_id_taken."""
+    client = new_client(body, external_id)
+    row = client_row(client, client_id=new_id("cl"), created_at=call.now, updated_at=call.now)
+    opened = call.connection() if client.external_id is None else call.transaction()
+    async with held_once(call, client.external_id), opened as connection:
         await clients.insert_client(connection, call.account_id, row)
     return json_answer(client_body(row), 201)
 
@@ -39,29 +46,48 @@ async def list_clients(call: Call) -> Answer:
 
 
 async def read_client(call: Call) -> Answer:
-    client_id = _client_id(call)
+    client_id = path_client_id(call)
     async with call.connection() as connection:
-        row = await clients.select_client(connection, call.account_id, client_id)
+        return await shown_client(connection, call, client_id)
+
+
+async def shown_client(connection: Connection, call: Call, client_id: str) -> Answer:
+    row = await clients.select_client(connection, call.account_id, client_id)
     return json_answer(client_body(_found(row)))
 
 
 async def update_client(call: Call) -> Answer:
     body = decode_json(call.body)
-    client_id = _client_id(call)
-    async with call.transaction() as connection:
-        row = await _locked_client(connection, call, client_id)
-        profile = encode_json(changed_profile(profile_of(row), body)).decode()
-        changed = msgspec.structs.replace(row, profile=profile, updated_at=call.now)
-        await clients.update_client(connection, call.account_id, changed)
+    client_id = path_client_id(call)
+    async with held_once(call, named_in(body)), call.transaction() as connection:
+        return await changed_client(connection, call, client_id, body)
+
+
+async def changed_client(
+    connection: Connection, call: Call, client_id: str, body: Any, external_id: str | None = None
+) -> Answer:
+    """``external_id`` is the one in the path, if so."""
+    row = await _locked_client(connection, call, client_id)
+    changed = client_row(
+        with_changes(client_of(row), body, external_id),
+        client_id=client_id,
+        created_at=row.created_at,
+        updated_at=call.now,
+    )
+    await clients.update_client(connection, call.account_id, changed)
     return json_answer(client_body(changed))
 
 
 async def delete_client(call: Call) -> Answer:
-    client_id = _client_id(call)
+    client_id = path_client_id(call)
     async with call.transaction() as connection:
-        await _locked_client(connection, call, client_id)
-        await documents.freeze_drafts_of_client(connection, call.account_id, client_id)
-        await clients.delete_client(connection, call.account_id, client_id)
+        return await deleted_client(connection, call, client_id)
+
+
+async def deleted_client(connection: Connection, call: Call, client_id: str) -> Answer:
+    await _locked_client(connection, call, client_id)
+    await documents.freeze_drafts_of_client(connection, call.account_id, client_id)
+    await clients.delete_client(connection, call.account_id, client_id)
     return json_answer({"id": client_id, "deleted": True})
 
 
@@ -72,20 +98,20 @@ async def _locked_client(connection: Connection, call: Call, client_id: str) -> 
     return row
 
 
-def _client_id(call: Call) -> str:
+def path_client_id(call: Call) -> str:
     client_id = call.path("client_id")
     if not is_id(client_id, "cl"):
-        raise _no_such_client()
+        raise no_such_client()
     return client_id
 
 
 def _found(row: ClientRow | None) -> ClientRow:
     if row is None:
-        raise _no_such_client()
+        raise no_such_client()
     return row
 
 
-def _no_such_client() -> Problem:
+def no_such_client() -> Problem:
     return Problem("not_found", "There is no such client")
 
 

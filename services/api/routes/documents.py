@@ -12,14 +12,16 @@ from services.api.domain.lifecycle import (
     status_after,
     status_on,
 )
+from services.api.domain.metadata import OWN_FIELDS
 from services.api.domain.numbering import document_number
 from services.api.domain.rules import read_fields, validation_error
 from services.api.door import Door, Operation
 from services.api.http import JSON, Answer, decode_json, json_answer
 from services.api.routes.bodies import body_around_client, shown_bodies, shown_row, stored_body
 from services.api.routes.filters import FILTER_PARAMETERS, read_filter, read_order
+from services.api.routes.holders import held_once, named_in
 from services.api.routes.lists import WINDOW_PARAMETERS, page_body, read_window
-from services.api.routes.shapes import content_of, row_of
+from services.api.routes.shapes import content_of, metadata_text, row_of
 from services.api.store import clients, documents, numbers
 from services.api.store.documents import DocumentRow
 from services.api.store.ids import is_id
@@ -33,9 +35,15 @@ NO_SUCH_CLIENT = {"client_id": "No such client"}
 
 
 async def create_document(call: Call) -> Answer:
-    content, status = await _read_new(call, decode_json(call.body))
-    opened = call.connection() if status == "draft" else call.transaction()
-    async with opened as connection:
+    return await created_document(call, decode_json(call.body))
+
+
+async def created_document(call: Call, body: Any, external_id: str | None = None) -> Answer:
+    """``external_id`` is the one in the path, if so; raises external_id_taken."""
+    content, status = await _read_new(call, body, external_id)
+    is_single = status == "draft" and content.external_id is None
+    opened = call.connection() if is_single else call.transaction()
+    async with held_once(call, content.external_id), opened as connection:
         row = row_of(
             content,
             document_id=call.reservation,
@@ -46,8 +54,8 @@ async def create_document(call: Call) -> Answer:
             updated_at=call.now,
         )
         call.may_exist = True
-        body = body_around_client(row)
-        client = await documents.insert_document(connection, call.account_id, row, body)
+        parts = body_around_client(row)
+        client = await documents.insert_document(connection, call.account_id, row, parts)
         if client is None:
             raise validation_error(NO_SUCH_CLIENT)
     return _shown(call, msgspec.structs.replace(row, client=client), 201)
@@ -66,8 +74,12 @@ async def list_documents(call: Call) -> Answer:
 
 async def read_document(call: Call) -> Answer:
     async with call.connection() as connection:
-        shown = await documents.select_shown(connection, call.account_id, path_document_id(call))
-        found = await shown_bodies(connection, call, [shown] if shown else [])
+        return await shown_document(connection, call, path_document_id(call))
+
+
+async def shown_document(connection: Connection, call: Call, document_id: str) -> Answer:
+    shown = await documents.select_shown(connection, call.account_id, document_id)
+    found = await shown_bodies(connection, call, [shown] if shown else [])
     if not found:
         raise no_such_document()
     return Answer(body=found[0], headers=JSON)
@@ -75,20 +87,23 @@ async def read_document(call: Call) -> Answer:
 
 async def update_document(call: Call) -> Answer:
     body = decode_json(call.body)
-    async with call.transaction() as connection:
-        row = await _locked_document(connection, call)
+    async with held_once(call, named_in(body)), call.transaction() as connection:
+        return await changed_document(connection, call, path_document_id(call), body)
+
+
+async def changed_document(
+    connection: Connection, call: Call, document_id: str, body: Any, external_id: str | None = None
+) -> Answer:
+    """``external_id`` is the one in the path, if so."""
+    row = await _locked_document(connection, call, document_id)
+    if _news(body, row) != {"metadata"}:
         require_draft(status_on(call.today, row.status, row.due_date))
-        content, status = await _read_changed(connection, call, row, body)
-        changed = row_of(
-            content,
-            document_id=row.id,
-            status=status,
-            client=await _client_profile(connection, call, row, content),
-            number=await _number(connection, call, content, status),
-            created_at=row.created_at,
-            updated_at=call.now,
-        )
-        await documents.update_document(connection, call.account_id, changed, stored_body(changed))
+    content, status = await _read_changed(connection, call, row, body, external_id)
+    if body.keys() <= OWN_FIELDS:
+        changed = _noted(call, row, content)
+    else:
+        changed = await _rewritten(connection, call, row, content, status)
+    await documents.update_document(connection, call.account_id, changed, stored_body(changed))
     return _shown(call, changed)
 
 
@@ -101,18 +116,21 @@ async def cancel_document(call: Call) -> Answer:
 
 
 async def delete_document(call: Call) -> Answer:
-    document_id = path_document_id(call)
     async with call.transaction() as connection:
-        if is_conditional(call.scope):
-            await _locked_document(connection, call)
-        deleted = await documents.delete_document(connection, call.account_id, document_id)
-        if deleted is None:
-            raise no_such_document()
-        kind, number = deleted
-        if number is not None:
-            await numbers.insert_deleted_number(
-                connection, call.account_id, number=number, kind=kind, document_id=document_id, now=call.now
-            )
+        return await deleted_document(connection, call, path_document_id(call))
+
+
+async def deleted_document(connection: Connection, call: Call, document_id: str) -> Answer:
+    if is_conditional(call.scope):
+        await _locked_document(connection, call, document_id)
+    deleted = await documents.delete_document(connection, call.account_id, document_id)
+    if deleted is None:
+        raise no_such_document()
+    kind, number = deleted
+    if number is not None:
+        await numbers.insert_deleted_number(
+            connection, call.account_id, number=number, kind=kind, document_id=document_id, now=call.now
+        )
     call.afterwards.append(lambda: call.state["pdfs"].delete(call.account_id, document_id))
     return json_answer({"id": document_id, "deleted": True})
 
@@ -125,29 +143,62 @@ async def _move(call: Call, action: str) -> Answer:
     if call.body:
         read_fields(decode_json(call.body), {})
     async with call.transaction() as connection:
-        row = await _locked_document(connection, call)
+        row = await _locked_document(connection, call, path_document_id(call))
         status = status_after(action, status_on(call.today, row.status, row.due_date))
-        moved = msgspec.structs.replace(row, status=status, updated_at=call.now)
+        moved = msgspec.structs.replace(row, status=status, updated_at=call.now, content_updated_at=None)
         await documents.update_document(connection, call.account_id, moved, stored_body(moved))
     return _shown(call, moved)
 
 
-async def _read_new(call: Call, body: Any) -> tuple[Content, str]:
+async def _read_new(call: Call, body: Any, external_id: str | None) -> tuple[Content, str]:
     who = call.principal
+    defaults = Defaults(who.currency, who.template, call.today)
     try:
-        return call.state["documents"].new(body, Defaults(who.currency, who.template, call.today))
+        return call.state["documents"].new(body, defaults, external_id)
     except Problem as problem:
         async with call.connection() as connection:
             raise await _with_client(connection, call, problem, body) from None
 
 
 async def _read_changed(
-    connection: Connection, call: Call, row: DocumentRow, body: Any
+    connection: Connection, call: Call, row: DocumentRow, body: Any, external_id: str | None
 ) -> tuple[Content, str]:
     try:
-        return call.state["documents"].changed(content_of(row), body)
+        return call.state["documents"].changed(content_of(row), body, external_id)
     except Problem as problem:
         raise await _with_client(connection, call, problem, body, row.client_id) from None
+
+
+def _news(body: Any, row: DocumentRow) -> set[str]:
+    """The fields that ``body`` names, but for an external id that the document has already."""
+    fields = body if isinstance(body, dict) else {}
+    held = {"external_id"} if fields.get("external_id", "") == row.external_id else set[str]()
+    return fields.keys() - held
+
+
+async def _rewritten(
+    connection: Connection, call: Call, row: DocumentRow, content: Content, status: str
+) -> DocumentRow:
+    return row_of(
+        content,
+        document_id=row.id,
+        status=status,
+        client=await _client_profile(connection, call, row, content),
+        number=await _number(connection, call, content, status),
+        created_at=row.created_at,
+        updated_at=call.now,
+    )
+
+
+def _noted(call: Call, row: DocumentRow, content: Content) -> DocumentRow:
+    """With what its owner notes beside it, of which its PDF knows nothing."""
+    return msgspec.structs.replace(
+        row,
+        external_id=content.external_id,
+        metadata=metadata_text(content.metadata),
+        updated_at=call.now,
+        content_updated_at=row.content_updated_at or row.updated_at,
+    )
 
 
 async def _with_client(
@@ -180,8 +231,8 @@ async def _number(connection: Connection, call: Call, content: Content, status: 
     return document_number(content.type, year, sequence)
 
 
-async def _locked_document(connection: Connection, call: Call) -> DocumentRow:
-    row = await documents.select_document_for_update(connection, call.account_id, path_document_id(call))
+async def _locked_document(connection: Connection, call: Call, document_id: str) -> DocumentRow:
+    row = await documents.select_document_for_update(connection, call.account_id, document_id)
     if row is None:
         raise no_such_document()
     if is_conditional(call.scope):

@@ -5,7 +5,7 @@ from datetime import date, datetime
 import msgspec
 
 from services.api.domain.account import LOCALE, PAGE_SIZE
-from services.api.domain.client import RULES, Profile, as_party
+from services.api.domain.client import RULES, Client, Profile, as_party
 from services.api.domain.document import Content, Line
 from services.api.domain.lifecycle import status_on
 from services.api.domain.metadata import Metadata
@@ -137,6 +137,22 @@ def client_body(row: ClientRow) -> dict[str, object]:
         "created_at": row.created_at.replace(microsecond=0),
         "updated_at": row.updated_at.replace(microsecond=0),
     }
+
+
+def client_of(row: ClientRow) -> Client:
+    """The row's content as a value that can be changed."""
+    return Client(profile_of(row), row.external_id, _decode_metadata(row.metadata or "{}"))
+
+
+def client_row(client: Client, *, client_id: str, created_at: datetime, updated_at: datetime) -> ClientRow:
+    return ClientRow(
+        id=client_id,
+        profile=encode_json(client.profile).decode(),
+        created_at=created_at,
+        updated_at=updated_at,
+        external_id=client.external_id,
+        metadata=metadata_text(client.metadata),
+    )
 
 
 def profile_of(row: ClientRow | AccountRow) -> Profile:

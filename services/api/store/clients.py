@@ -52,6 +52,21 @@ async def select_client_for_update(
     return None if row is None else ClientRow(*row)
 
 
+async def select_id(connection: Connection, account_id: str, external_id: str) -> str | None:
+    return await connection.fetchval(
+        "select id from api.clients where account_id = $1 and external_id = $2", account_id, external_id
+    )
+
+
+async def select_id_for_update(connection: Connection, account_id: str, external_id: str) -> str | None:
+    """Of the client that keeps this external id until the transaction ends."""
+    return await connection.fetchval(
+        "select id from api.clients where account_id = $1 and external_id = $2 for update",
+        account_id,
+        external_id,
+    )
+
+
 async def update_client(connection: Connection, account_id: str, row: ClientRow) -> None:
     await connection.execute(
         """

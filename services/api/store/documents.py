@@ -120,6 +120,21 @@ async def update_document(connection: Connection, account_id: str, row: Document
     )  # fmt: skip
 
 
+async def select_id(connection: Connection, account_id: str, external_id: str) -> str | None:
+    return await connection.fetchval(
+        "select id from api.documents where account_id = $1 and external_id = $2", account_id, external_id
+    )
+
+
+async def select_id_for_update(connection: Connection, account_id: str, external_id: str) -> str | None:
+    """Of the document that keeps this external id until the transaction ends."""
+    return await connection.fetchval(
+        "select id from api.documents where account_id = $1 and external_id = $2 for update",
+        account_id,
+        external_id,
+    )
+
+
 async def delete_document(
     connection: Connection, account_id: str, document_id: str
 ) -> tuple[str, str | None] | None:

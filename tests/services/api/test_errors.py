@@ -27,7 +27,7 @@ STATUSES: dict[int, set[Code]] = {
     403: {"forbidden"},
     404: {"not_found"},
     405: {"method_not_allowed"},
-    409: {"idempotency_in_progress", "export_not_ready"},
+    409: {"idempotency_in_progress", "export_not_ready", "external_id_taken"},
     412: {"precondition_failed"},
     413: {"payload_too_large"},
     415: {"unsupported_media_type"},
@@ -121,6 +121,11 @@ def quota_exceeded(scene: Scene) -> httpx2.Response:
     return scene.account.post()
 
 
+def external_id_taken(scene: Scene) -> httpx2.Response:
+    scene.account.client(external_id="mine")
+    return scene.account.http.post("/v1/clients", json={**CLIENT, "external_id": "mine"})
+
+
 def render_timeout(scene: Scene) -> httpx2.Response:
     redis = scene.account.product.urls.redis.rpartition("/")[0]
     gateway = scene.gateways.on("alone", {"QUEUE_REDIS_URL": f"{redis}/15", "PDF_WAIT_S": "0.2"})
@@ -165,6 +170,7 @@ REQUESTS: dict[Code, Callable[[Scene], httpx2.Response]] = {
     "method_not_allowed": lambda scene: scene.account.http.patch("/v1/documents"),
     "idempotency_in_progress": in_progress,
     "export_not_ready": lambda scene: download(scene, "cancelled"),
+    "external_id_taken": external_id_taken,
     "precondition_failed": lambda scene: scene.account.http.put(
         f"/v1/clients/{scene.account.client_id}", json=CLIENT, headers={"if-match": '"another"'}
     ),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from account import Account
-from doors import WAYS, Way
+from doors import EXTERNAL, WAYS, Way
 from exported import ENDED, reached
 from product import Product
 
@@ -28,6 +28,10 @@ def seen(account: Account, way: Way, object_id: str, client_id: str) -> tuple[in
 
 def owned_by(account: Account, way: Way) -> tuple[str, str]:
     """The prefix and id of an object that the way leads to, and that changes by nobody else."""
+    if EXTERNAL in way.pattern:
+        named = new_id("own")
+        make = account.client if "client" in way.pattern else account.document
+        return "own", make(external_id=named)["external_id"]
     if "client" in way.pattern:
         return "cl", account.client_id
     document_id = account.document(status="sent")["id"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.api.domain.client import as_party, changed_profile, new_profile
+from services.api.domain.client import Client, as_party, new_client, with_changes
 from shared.errors import Problem
 
 FIELDS = (
@@ -14,18 +14,38 @@ FIELDS = (
 
 
 def test_a_profile_has_every_field_and_null_where_nothing_was_given() -> None:
-    assert new_profile({"name": "Acme"}) == {name: "Acme" if name == "name" else None for name in FIELDS}
+    expected = {name: "Acme" if name == "name" else None for name in FIELDS}
+    assert new_client({"name": "Acme"}) == Client(expected, None, {})
 
 
 def test_values_are_kept_as_given() -> None:
     chosen = {"email": "jane@acme.example", "locale": "pt-BR"}
     given = {name: f" {name} é " for name in FIELDS} | chosen
-    assert new_profile(given) == given
+    assert new_client(given).profile == given
 
 
 def test_a_change_changes_what_it_names() -> None:
-    profile = new_profile({"name": "Acme", "city": "Paris"})
-    assert changed_profile(profile, {"city": None, "phone": "1"}) == profile | {"city": None, "phone": "1"}
+    client = new_client({"name": "Acme", "city": "Paris", "external_id": "a", "metadata": {"b": "c"}})
+    changed = with_changes(client, {"city": None, "phone": "1"})
+    assert changed == Client(client.profile | {"city": None, "phone": "1"}, "a", {"b": "c"})
+
+
+def test_what_its_owner_keeps_with_it_is_no_part_of_the_profile() -> None:
+    client = new_client({"name": "Acme", "external_id": "a", "metadata": {"b": "c", "d": "e"}})
+    assert client == Client(new_client({"name": "Acme"}).profile, "a", {"b": "c", "d": "e"})
+    changed = with_changes(client, {"external_id": None, "metadata": {"b": None, "d": "f", "g": "h"}})
+    assert changed == Client(client.profile, None, {"d": "f", "g": "h"})
+
+
+def test_the_path_says_which_external_id_it_is() -> None:
+    assert new_client({"name": "Acme"}, "mine") == new_client({"name": "Acme", "external_id": "mine"}, "mine")
+    for act in (
+        lambda: new_client({"name": 5, "external_id": "another"}, "mine"),
+        lambda: with_changes(new_client({"name": "Acme"}), {"name": 5, "external_id": None}, "mine"),
+    ):
+        with pytest.raises(Problem) as raised:
+            act()
+        assert set(raised.value.details or {}) == {"name", "external_id"}
 
 
 @pytest.mark.parametrize(
@@ -38,16 +58,16 @@ def test_a_change_changes_what_it_names() -> None:
 )  # fmt: skip
 def test_all_the_broken_fields_are_told_at_once(body: dict[str, Any], broken: set[str]) -> None:
     with pytest.raises(Problem) as raised:
-        new_profile(body)
+        new_client(body)
     assert set(raised.value.details or {}) == broken
 
 
 @pytest.mark.parametrize("name", [None, "", 5])
 def test_a_name_cannot_be_taken_away(name: Any) -> None:
     with pytest.raises(Problem):
-        changed_profile(new_profile({"name": "Acme"}), {"name": name})
+        with_changes(new_client({"name": "Acme"}), {"name": name})
 
 
 def test_a_renderer_gets_empty_text_for_what_is_absent() -> None:
-    party = as_party(new_profile({"name": "Acme", "city": "Paris"}))
+    party = as_party(new_client({"name": "Acme", "city": "Paris"}).profile)
     assert (party.name, party.city, party.phone) == ("Acme", "Paris", "")
