@@ -81,15 +81,15 @@ def test_a_client_that_does_not_read_is_given_up(
 
 def test_a_client_that_reads_slowly_gets_all(site: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "LOOK_S", 0.05)
-    monkeypatch.setattr(protocol, "UNREAD_S", 0.5)
+    monkeypatch.setattr(protocol, "UNREAD_S", 1.0)
     read_bytes = 0
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         connection.connect(site.address)
         connection.sendall(get("/large?12000000", "Connection: close"))
-        while chunk := connection.recv(500_000):
+        while chunk := connection.recv(100_000):
             read_bytes += len(chunk)
-            time.sleep(0.005)
+            time.sleep(0.015)
     assert read_bytes > 12_000_000
 
 
