@@ -12,7 +12,7 @@ from services.api.domain.lifecycle import NUMBERED_STATUSES
 from services.api.domain.numbering import document_number
 from services.api.domain.rules import validation_error
 from services.api.door import Door, Operation
-from services.api.http import Answer
+from services.api.http import Answer, encode_json
 from services.api.lane import in_slices
 from services.api.many import Many, many_under
 from services.api.routes.bodies import shown_body, stored_body
@@ -109,8 +109,8 @@ async def _written(
     bodies = await in_slices(stored_body, rows)
     await claim_block(connection, call.account_id, call.reservation)
     call.may_exist = True
-    columns = [*zip(*map(_columns, rows, bodies), strict=True)]
-    await bulk.insert_documents(connection, call.account_id, columns, now=call.now)
+    used = {row.client_id: msgspec.Raw(row.client.encode()) for row in rows}
+    await bulk.insert_documents(connection, call.account_id, bodies, encode_json(used).decode(), now=call.now)
     return await in_slices(lambda each: _shown(call, *each), zip(rows, bodies, strict=True))
 
 
@@ -147,15 +147,6 @@ def _row(call: Call, new: New, document_id: str, client: str) -> DocumentRow:
         created_at=call.now,
         updated_at=call.now,
     )
-
-
-def _columns(row: DocumentRow, body: str) -> tuple[Any, ...]:
-    """As insert_documents takes them; a decimal as text costs a fifth of itself."""
-    return (
-        row.id, row.type, row.number, row.status, row.client_id, row.client, row.currency, row.issued_date,
-        row.due_date, row.items, str(row.subtotal), str(row.tax_rate), str(row.tax_amount), str(row.total), row.notes,
-        row.template, row.locale, row.page_size, row.external_id, row.metadata, body,
-    )  # fmt: skip
 
 
 def _shown(call: Call, row: DocumentRow, body: str) -> bytes:

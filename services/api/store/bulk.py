@@ -41,9 +41,12 @@ async def take_numbers(
 
 
 async def insert_documents(
-    connection: Connection, account_id: str, columns: Columns, *, now: datetime
+    connection: Connection, account_id: str, bodies: Sequence[str], profiles: str, *, now: datetime
 ) -> None:
-    """Write documents whose block is claimed; ``columns`` are those of ``unnest``, in its order."""
+    """Write documents whose block is claimed, all of whose columns but their moments are in their stored bodies.
+
+    ``profiles`` is a JSON object of their clients' by id.
+    """
     await connection.execute(
         """
         insert into api.documents (
@@ -52,21 +55,20 @@ async def insert_documents(
             external_id, metadata, body
         )
         select
-            $1, d.id, d.type, d.number, d.status, d.client_id, d.client::json,
+            $1, d.id, d.type, d.number, d.status, d.client_id, c.profile,
             case when d.status <> 'draft' then (select a.profile from api.accounts a where a.id = $1) end,
-            d.currency, d.issued_date, d.due_date, d.items::json, d.subtotal::numeric, d.tax_rate::numeric,
-            d.tax_amount::numeric, d.total::numeric, d.notes, d.template, d.locale, d.page_size, $2, $2,
-            d.external_id, d.metadata::json, d.body
-        from unnest(
-            $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::date[],
-            $11::date[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[],
-            $19::text[], $20::text[], $21::text[], $22::text[], $23::text[]
-        ) as d (
-            id, type, number, status, client_id, client, currency, issued_date, due_date, items, subtotal, tax_rate,
-            tax_amount, total, notes, template, locale, page_size, external_id, metadata, body
+            d.currency, d.issued_date, d.due_date, d.items, d.subtotal, d.tax_rate, d.tax_amount, d.total,
+            d.notes, d.template, d.locale, d.page_size, $2, $2, d.external_id,
+            case when d.metadata::text <> '{}' then d.metadata end, b.body
+        from unnest($3::text[]) as b (body)
+        cross join lateral json_to_record(b.body::json) as d (
+            id text, type text, number text, status text, client_id text, currency text, issued_date date,
+            due_date date, items json, subtotal numeric, tax_rate numeric, tax_amount numeric, total numeric,
+            notes text, template text, locale text, page_size text, external_id text, metadata json
         )
+        join json_each($4::json) as c (client_id, profile) on c.client_id = d.client_id
         """,
-        account_id, now, *columns,
+        account_id, now, bodies, profiles,
     )  # fmt: skip
 
 

@@ -1,0 +1,145 @@
+"""Creating many documents in one call, against creating each by itself; and what other calls notice of it."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from statistics import median, quantiles
+
+import msgspec
+from load import Caller, Kind, open_line
+
+from tests.bench.contenders import LIMITS
+from tests.bench.results import Report, result_of
+from tests.bench.slices import CONNECTIONS, Load, Request, Slice, sliced
+from tests.bench.stock import post_documents, request_body
+from tests.bench.turns import Work, in_turns
+from tests.faults.world import Setup, World, opened_world
+
+PATH = "/v1/documents"
+BULK = f"{PATH}/bulk"
+LIVE = Kind("GET", lambda _: "/health/live")
+SIZES = (1_000, 200)
+BULK_CONNECTIONS = 4
+# Of each connection in a slice, so that a slice takes a second or so.
+DOCUMENTS_A_LINE = 4_000
+RATIO_MIN = 8.0
+STALL_MS_MAX = 20.0
+SINGLES = "single creates"
+
+
+class Stalls(msgspec.Struct, frozen=True):
+    """Milliseconds that a call waits which needs nothing but the event loop."""
+
+    p50: float
+    p99: float
+    most: float
+
+
+async def measure() -> Report:
+    async with opened_world() as world:
+        await world.arrange(Setup(gateways=1))
+        caller = await world.caller(LIMITS)
+        await post_documents(world.urls[0], caller, 1)
+        found = await in_turns(_works(world, caller), turns=8, seconds_max=60)
+        alone = await _stalls(world, caller, loaded=False)
+        beside = await _stalls(world, caller, loaded=True)
+    return _report(found, alone, beside)
+
+
+def _works(world: World, caller: Caller) -> dict[str, Work]:
+    singles = [_single(caller, number) for number in range(200)]
+    load = Load(url=world.urls[0], requests=singles, connections=CONNECTIONS, seconds=2)
+    bulks = {_name(size): _bulk(world, caller, size) for size in SIZES}
+    return {SINGLES: lambda: sliced(load), **bulks}
+
+
+def _name(size: int) -> str:
+    return f"{size:,} a call"
+
+
+def _single(caller: Caller, number: int) -> Request:
+    return Request("POST", PATH, caller.key, msgspec.json.encode(_body(caller, number)))
+
+
+def _body(caller: Caller, number: int) -> dict[str, object]:
+    return {**request_body(caller.client_id, number), "status": "draft"}
+
+
+def _bulk(world: World, caller: Caller, size: int) -> Work:
+    """``per_s`` are documents; each line makes as many calls as it has to."""
+    kind = _bulk_of(caller, size)
+
+    async def work() -> Slice:
+        began = time.perf_counter()
+        lines = (_post(world, caller, kind, DOCUMENTS_A_LINE // size) for _ in range(BULK_CONNECTIONS))
+        waits = [wait for line in await asyncio.gather(*lines) for wait in line]
+        per_s = BULK_CONNECTIONS * DOCUMENTS_A_LINE / (time.perf_counter() - began)
+        return Slice(per_s, median(waits), max(waits))
+
+    return work
+
+
+def _bulk_of(caller: Caller, size: int) -> Kind:
+    body = msgspec.json.encode({"documents": [_body(caller, number) for number in range(size)]})
+    return Kind("POST", lambda _: BULK, lambda _: body)
+
+
+async def _post(world: World, caller: Caller, kind: Kind, calls: int) -> list[float]:
+    line, waits = await open_line(world.urls[0]), list[float]()
+    for _ in range(calls):
+        began = time.perf_counter()
+        assert await line.call(caller, kind) == 200, line.body[:500]
+        assert b'"failed":0,' in line.body[:100]
+        waits.append((time.perf_counter() - began) * 1000)
+    line.close()
+    return waits
+
+
+async def _stalls(world: World, caller: Caller, *, loaded: bool) -> Stalls:
+    """One call at a time, with a rest after each; ``loaded`` with bulks beside it all the while."""
+    work = asyncio.create_task(_bulk(world, caller, SIZES[0])()) if loaded else asyncio.create_task(asyncio.sleep(2))
+    line, waits = await open_line(world.urls[0]), list[float]()
+    while not work.done():
+        began = time.perf_counter()
+        assert await line.call(caller, LIVE) == 200
+        waits.append((time.perf_counter() - began) * 1000)
+        await asyncio.sleep(0.002)
+    await work
+    line.close()
+    return Stalls(median(waits), quantiles(waits, n=100)[98], max(waits))
+
+
+def _report(found: Mapping[str, Sequence[Slice]], alone: Stalls, beside: Stalls) -> Report:
+    ratios = {size: _ratios(found, size) for size in SIZES}
+    text = f"""\
+Drafts of three lines through one gateway process with its database and Redis, in turns: each by itself over
+{CONNECTIONS} connections, and many a call over {BULK_CONNECTIONS}.
+
+| | documents a second | call p50 ms | against single creates |
+| --- | ---: | ---: | ---: |
+{"".join(_line(found, name) for name in found)}
+A call that needs nothing but the event loop takes {alone.p50:.1f} ms (p99 {alone.p99:.1f}, most {alone.most:.1f}) while
+nothing else is done, and {beside.p50:.1f} ms (p99 {beside.p99:.1f}, most {beside.most:.1f}) beside {BULK_CONNECTIONS}
+connections that send {SIZES[0]:,} documents a call, all on the same cores; the bound is {STALL_MS_MAX:.0f} ms for the p99.
+"""
+    missed = f"Beside bulks other calls wait {beside.p99:.1f} ms; {STALL_MS_MAX:.0f} is the most."
+    results = (
+        result_of("bulk_create_vs_single", ratios[SIZES[0]], SINGLES),
+        result_of("bulk_create_200_vs_single", ratios[SIZES[1]], SINGLES),
+    )
+    return Report(
+        "creating many documents in one call", text, results, (missed,) if beside.p99 > STALL_MS_MAX else ()
+    )
+
+
+def _ratios(found: Mapping[str, Sequence[Slice]], size: int) -> list[float]:
+    return [
+        many.per_s / singles.per_s for many, singles in zip(found[_name(size)], found[SINGLES], strict=True)
+    ]
+
+
+def _line(found: Mapping[str, Sequence[Slice]], name: str) -> str:
+    slices = found[name]
+    ratios = [ours.per_s / theirs.per_s for ours, theirs in zip(slices, found[SINGLES], strict=True)]
+    per_s, p50_ms = (median(each) for each in zip(*((one.per_s, one.p50_ms) for one in slices), strict=True))
+    return f"| {name} | {per_s:,.0f} | {p50_ms:.1f} | {median(ratios):.1f} |\n"
