@@ -217,7 +217,9 @@ class Visit:
             await admitted
         finally:
             admitted.cancel()
-        if call.principal is not who:  # the account has changed meanwhile, and with it perhaps what is to be seen
+        if (
+            call.principal is not who
+        ):  # the account has changed meanwhile, and with it perhaps what is to be seen
             return await self._operation.handler(call)
         if isinstance(found, Exception):
             raise found

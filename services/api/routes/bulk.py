@@ -12,6 +12,7 @@ from services.api.http import BODY_BYTES_MAX, JSON, Answer, decode_json
 from services.api.lane import in_slices
 from services.api.many import Many
 from services.api.problems import problem_answer
+from services.api.routes.holders import external_id_taken
 from shared.errors import Problem
 from shared.postgres import Connection
 
@@ -21,7 +22,6 @@ T = TypeVar("T")
 FAULTS_MAX = 1_000
 # As often may others take an external id that was free.
 ATTEMPTS_MAX = 5
-TAKEN = {"external_id": "Must not be that of another one"}
 
 
 async def read_items(many: Many, read: Callable[[Any], T]) -> tuple[list[Any], list[T | Problem]]:
@@ -61,16 +61,26 @@ def without_doubles(
     outcomes: Sequence[T | Problem], external_ids: Callable[[T], str | None], taken: Mapping[str, str]
 ) -> list[T | Problem]:
     """With a problem in the place of what has an external id that is taken, also by an item before it."""
-    seen: set[str] = set()
+    first: dict[str, int] = {}
     found: list[T | Problem] = []
-    for outcome in outcomes:
+    for at, outcome in enumerate(outcomes):
         external_id = None if isinstance(outcome, Problem) else external_ids(outcome)
         if external_id is None:
             found.append(outcome)
-            continue
-        found.append(validation_error(TAKEN) if external_id in seen or external_id in taken else outcome)
-        seen.add(external_id)
+        elif external_id in taken:
+            found.append(external_id_taken(taken[external_id]))
+        else:
+            before = first.setdefault(external_id, at)
+            found.append(outcome if before == at else _taken_by_item(before))
     return found
+
+
+def _taken_by_item(at: int) -> Problem:
+    return Problem(
+        "external_id_taken",
+        "Another item of this call has this external_id; each can be given once",
+        {"external_id": f"Taken by item {at}"},
+    )
 
 
 def require_all(outcomes: Iterable[object], name: str) -> None:
@@ -78,12 +88,17 @@ def require_all(outcomes: Iterable[object], name: str) -> None:
     faults: dict[str, str] = {}
     for at, outcome in enumerate(outcomes):
         if isinstance(outcome, Problem):
-            details = outcome.details or {"": outcome.message}
-            faults |= {_path(name, at, path): str(sentence) for path, sentence in details.items()}
+            faults |= {_path(name, at, path): sentence for path, sentence in _faults(outcome).items()}
         if len(faults) >= FAULTS_MAX:
             break
     if faults:
         raise validation_error(dict([*faults.items()][:FAULTS_MAX]))
+
+
+def _faults(problem: Problem) -> dict[str, str]:
+    if problem.code == "validation_error" and problem.details:
+        return {path: str(sentence) for path, sentence in problem.details.items()}
+    return {"external_id" if problem.code == "external_id_taken" else "": problem.message}
 
 
 def _path(name: str, at: int, path: str) -> str:

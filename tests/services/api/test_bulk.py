@@ -329,3 +329,43 @@ def test_a_compressed_call_is_as_any(account: Account) -> None:
     assert (
         len(made(account.http.post(BULK, content=body, headers={**JSON, "content-encoding": "gzip"}))) == 300
     )
+
+
+def test_an_external_id_that_is_taken_is_its_items_fault(account: Account) -> None:
+    holder = account.document(external_id="order-1")
+    names = ["order-1", "order-2", None, "order-2", "", "order-3"]
+    bodies = [document(account.client_id, external_id=name, metadata={"at": f"{name}"}) for name in names]
+    bodies.append(document("cl_none", external_id="order-4"))
+    bodies.append(document(account.client_id, external_id="order-4", metadata={}))
+    found = results(post(account, *bodies))
+    assert [result["status"] for result in found] == [409, 201, 201, 409, 201, 201, 422, 201]
+    assert found[0]["error"] == account.post(external_id="order-1").json()
+    assert found[0]["error"]["details"]["id"] == holder["id"]
+    assert found[3]["error"]["details"] == {"external_id": "Taken by item 1"}
+    made_ = [result["document"] for result in found if result["status"] == 201]
+    assert [(each["external_id"], each["metadata"]) for each in made_] == [
+        ("order-2", {"at": "order-2"}), (None, {"at": "None"}), (None, {}), ("order-3", {"at": "order-3"}),
+        ("order-4", {}),
+    ]  # fmt: skip
+    assert [account.get(each["id"]) for each in made_] == made_
+    details = refused(post(account, *bodies[:4], atomic=True), 422, "validation_error")
+    assert details.keys() == {f"documents[{at}].external_id" for at in (0, 1, 3)}
+    assert used(account) == 6
+
+
+def test_bulks_that_race_for_external_ids_give_each_once_and_leave_no_gap(account: Account) -> None:
+    names = [f"race-{number}" for number in range(60)]
+
+    def call(number: int) -> list[dict[str, Any]]:
+        chosen = names[:: 1 if number % 2 else -1][: 40 + number]
+        bodies = [document(account.client_id, external_id=name, status="sent") for name in chosen]
+        return results(post(account, *bodies))
+
+    with ThreadPoolExecutor(8) as pool:
+        found = [result for many in pool.map(call, range(8)) for result in many]
+    created = [result["document"] for result in found if result["status"] == 201]
+    assert sorted(each["external_id"] for each in created) == sorted(names)
+    assert {result["error"]["error"] for result in found if result["status"] != 201} == {"external_id_taken"}
+    year = created[0]["number"][4:8]
+    assert sorted(each["number"] for each in created) == [f"INV-{year}-{n:06d}" for n in range(1, 61)]
+    assert used(account) == len(names)

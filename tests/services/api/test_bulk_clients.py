@@ -74,3 +74,16 @@ def test_one_key_creates_once(account: Account) -> None:
     once = {"idempotency-key": "clients"}
     assert len({post(account, CLIENT, CLIENT, headers=once).content for _ in range(3)}) == 1
     assert total(account) == 2
+
+
+def test_an_external_id_that_is_taken_is_its_items_fault(account: Account) -> None:
+    holder = account.client(external_id="customer-1")
+    names = ["customer-1", "customer-2", "customer-2", None]
+    found = post(
+        account, *({**CLIENT, "external_id": name, "metadata": {"k": "v"}} for name in names)
+    ).json()["results"]
+    assert [result["status"] for result in found] == [409, 201, 409, 201]
+    assert found[0]["error"]["details"]["id"] == holder["id"]
+    assert [found[at]["client"]["external_id"] for at in (1, 3)] == ["customer-2", None]
+    assert found[1]["client"]["metadata"] == {"k": "v"}
+    assert total(account) == 3
