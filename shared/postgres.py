@@ -11,28 +11,53 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 CONNECT_TIMEOUT_S = 5.0
 ACQUIRE_TIMEOUT_S = 5.0
+# Connections that are kept at hand; others go back to the pool, which closes what is idle for so long.
+KEPT_MAX = 8
+IDLE_S = 300.0
+QUERIES_MAX = 50_000
+
+
+class KeptPool(asyncpg.Pool):
+    """A pool that keeps some connections as they were given back: to clean and book them costs more than most reads.
+
+    For those with nothing in a session that outlives its transaction: no settings, session locks or listening.
+    """
+
+    def __init__(self, url: str, **options: Any) -> None:
+        super().__init__(url, connection_class=asyncpg.Connection, record_class=asyncpg.Record, **options)
+        self.kept: list[PoolConnectionProxy[asyncpg.Record]] = []
+        self.waiting = 0
+
+    async def close(self) -> None:
+        while self.kept:
+            await self.release(self.kept.pop())
+        await super().close()
 
 
 async def open_pool(
     url: str, *, size_max: int, statement_timeout_s: float, sessions_matter: bool = True
 ) -> Pool:
-    """A pool of at most ``size_max`` connections; a statement is cancelled by the server after its timeout.
-
-    Where nothing of a session outlives its transaction (no settings, session locks or listening), ``sessions_matter``
-    is to be false: cleaning a session costs a round trip for each use of a connection.
-    """
-    return await asyncpg.create_pool(
-        url,
-        min_size=0,
-        max_size=size_max,
-        timeout=CONNECT_TIMEOUT_S,
-        reset=None if sessions_matter else _keep,
-        command_timeout=statement_timeout_s + 1,
-        server_settings={
+    """A pool of at most ``size_max`` connections; a statement is cancelled by the server after its timeout."""
+    options: dict[str, Any] = {
+        "min_size": 0,
+        "max_size": size_max,
+        "timeout": CONNECT_TIMEOUT_S,
+        "command_timeout": statement_timeout_s + 1,
+        "server_settings": {
             "application_name": "invouno",
             "statement_timeout": str(int(statement_timeout_s * 1000)),
             "timezone": "UTC",
         },
+    }
+    if sessions_matter:
+        return await asyncpg.create_pool(url, **options)
+    return await KeptPool(
+        url,
+        **options,
+        max_queries=QUERIES_MAX,
+        max_inactive_connection_lifetime=IDLE_S,
+        reset=_keep,
+        loop=None,
     )
 
 
@@ -41,11 +66,7 @@ async def _keep(_connection: Connection) -> None:
 
 
 class acquired:  # noqa: N801 - reads as what it is where it is used
-    """A connection of the pool as a context, or TimeoutError when all are in use for too long.
-
-    The pool's own timeout would swallow a cancellation on Python 3.11, and a service would not stop. Where one is free,
-    there is nothing to wait for and no need of a timer.
-    """
+    """A connection of the pool as a context, or TimeoutError when all are in use for too long."""
 
     __slots__ = ("_connection", "_pool")
 
@@ -54,14 +75,41 @@ class acquired:  # noqa: N801 - reads as what it is where it is used
         self._connection: PoolConnectionProxy[asyncpg.Record] | None = None
 
     async def __aenter__(self) -> Connection:
-        queue: Any = self._pool._queue  # noqa: SLF001 - the pool does not tell in another way
-        if queue.empty():
-            async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
-                self._connection = await self._pool.acquire()
-        else:
-            self._connection = await self._pool.acquire()
+        kept = self._pool.kept if isinstance(self._pool, KeptPool) else []
+        while kept:
+            connection = kept.pop()
+            if not is_lost(connection):
+                self._connection = connection
+                return connection
+        self._connection = await _waited(self._pool)
         return self._connection
 
-    async def __aexit__(self, *_: object) -> None:
-        if self._connection is not None:
-            await self._pool.release(self._connection)
+    async def __aexit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        connection, pool = self._connection, self._pool
+        if connection is None:
+            return
+        if isinstance(pool, KeptPool) and not (failed or pool.waiting or len(pool.kept) >= KEPT_MAX):
+            pool.kept.append(connection)
+        else:
+            await pool.release(connection)
+
+
+def is_lost(connection: "PoolConnectionProxy[asyncpg.Record]") -> bool:
+    """Whether a connection that was kept has ended meanwhile, and the pool has taken it back by itself."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
+
+
+async def _waited(pool: Pool) -> "PoolConnectionProxy[asyncpg.Record]":
+    """The pool's own timeout would swallow a cancellation on Python 3.11, and a service would not stop."""
+    waits = isinstance(pool, KeptPool)
+    if waits:
+        pool.waiting += 1
+    try:
+        async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
+            return await pool.acquire()
+    finally:
+        if waits:
+            pool.waiting -= 1

@@ -1,6 +1,6 @@
 """`python -m tests.bench.floor`: what the machine can do. No framework, key, limit or count: SQL in, bytes out.
 
-It has the gateway's server options and pool, and runs the gateway's own statements by its store, whose functions do
+It has the gateway's server options and the driver's pool as it comes, and runs the gateway's own statements by its store, whose functions do
 nothing else. What it writes is valid, but was decided beforehand: nothing of a body is checked or computed.
 """
 
@@ -130,7 +130,6 @@ class App:
             self._database_url,
             size_max=CONNECTIONS,
             statement_timeout_s=STATEMENT_TIMEOUT_S,
-            sessions_matter=False,
         )
         floor = Floor(pool, self._account_id, await self._pattern(pool))
         self._handlers = {

@@ -1,0 +1,79 @@
+"""The pool that keeps connections at hand: nothing is lost, nobody starves, and what broke goes back to be mended."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from shared.postgres import KEPT_MAX, KeptPool, Pool, acquired, is_lost, open_pool
+
+SIZE = 3
+
+
+@pytest_asyncio.fixture
+async def pool(database_url: str) -> AsyncIterator[KeptPool]:
+    opened = await open_pool(database_url, size_max=SIZE, statement_timeout_s=5, sessions_matter=False)
+    assert isinstance(opened, KeptPool)
+    async with opened:
+        yield opened
+
+
+async def backend(pool: Pool) -> int:
+    async with acquired(pool) as connection:
+        return await connection.fetchval("select pg_backend_pid()")
+
+
+async def test_the_connection_that_was_used_last_is_used_again(pool: KeptPool) -> None:
+    assert await backend(pool) == await backend(pool)
+    assert len(pool.kept) == 1
+
+
+async def test_many_at_once_take_turns_and_none_waits_for_ever(pool: KeptPool) -> None:
+    async def sleep() -> None:
+        async with acquired(pool) as connection:
+            await connection.execute("select pg_sleep(0.01)")
+
+    await asyncio.gather(*(sleep() for _ in range(60)))
+    assert (len(pool.kept) + pool.get_idle_size(), pool.waiting) == (SIZE, 0)
+    assert len(pool.kept) <= KEPT_MAX
+
+
+async def test_a_connection_on_which_something_failed_is_cleaned_by_the_pool(pool: KeptPool) -> None:
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        async with acquired(pool) as connection, connection.transaction():
+            await connection.execute("select 1 / 0")
+    assert pool.kept == []
+    assert await backend(pool)
+
+
+async def test_a_connection_that_the_server_has_ended_is_replaced(pool: KeptPool, database_url: str) -> None:
+    ended = await backend(pool)
+    other = await asyncpg.connect(database_url)
+    await other.execute("select pg_terminate_backend($1)", ended)
+    await other.close()
+    while not is_lost(pool.kept[0]):  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.01)
+    assert await backend(pool) != ended
+
+
+async def test_who_waits_and_is_cancelled_leaves_nothing_behind(pool: KeptPool) -> None:
+    async with acquired(pool), acquired(pool), acquired(pool):
+        waiting = asyncio.create_task(backend(pool))
+        await asyncio.sleep(0.05)
+        assert pool.waiting == 1
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    assert pool.waiting == 0
+    assert await backend(pool)
+
+
+async def test_a_pool_of_sessions_keeps_none(database_url: str) -> None:
+    async with await open_pool(database_url, size_max=1, statement_timeout_s=5) as pool:
+        async with acquired(pool) as connection:
+            await connection.execute("select pg_advisory_lock(1)")
+        async with acquired(pool) as connection:
+            held = "select count(*) from pg_locks where locktype = 'advisory'"
+            assert await connection.fetchval(held) == 0
