@@ -5,12 +5,15 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
+import asyncpg
 import httpx2
 import msgspec
 import pytest
 from account import Account, made, refused
 from bodies import CLIENT, document
 from product import Product
+
+LOOKS_MAX = 500
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -291,6 +294,49 @@ def test_deleting_and_putting_at_once_neither_loses_nor_doubles(kind: Kind) -> N
     before = 1 if kind.name == "clients" else 0
     assert kind.rows() - before == created - deleted
     assert kind.used() - used == (created if kind.name == "documents" else 0)
+
+
+async def raced(kind: Kind, body: Any, statement: str, document_id: str) -> httpx2.Response:
+    """The answer to a PUT that begins while the statement is under way, and ends once it is committed."""
+    connection = await asyncpg.connect(kind.account.product.urls.database)
+    try:
+        async with connection.transaction():
+            await connection.execute(statement, document_id)
+            putting = asyncio.create_task(asyncio.to_thread(kind.put, "mine", body))
+            await until_waited_for(connection)
+        return await putting
+    finally:
+        await connection.close()
+
+
+async def until_waited_for(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    for _ in range(LOOKS_MAX):
+        if await connection.fetchval(
+            "select exists (select from pg_stat_activity a where pg_backend_pid() = any(pg_blocking_pids(a.pid)))"
+        ):
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("Nobody waits for this transaction")
+
+
+def test_what_was_reserved_is_given_back_when_somebody_else_was_first(documents: Kind) -> None:
+    other = made(documents.post())
+    used = documents.used()
+    takes = "update api.documents set external_id = 'mine' where id = $1"
+    answer = asyncio.run(raced(documents, documents.create, takes, other["id"]))
+    assert (answer.status_code, answer.json()["id"]) == (200, other["id"])
+    assert (documents.used(), documents.rows()) == (used, 1)
+
+
+def test_what_is_deleted_at_this_very_moment_may_be_tried_again(documents: Kind) -> None:
+    held = made(documents.post(external_id="mine"))
+    used = documents.used()
+    deletes = "delete from api.documents where id = $1"
+    answer = asyncio.run(raced(documents, documents.create, deletes, held["id"]))
+    refused(answer, 503, "unavailable")
+    assert answer.headers["retry-after"] == "1"
+    assert documents.put("mine").status_code == 201
+    assert documents.used() == used + 1
 
 
 def test_under_one_idempotency_key_it_is_done_once(kind: Kind) -> None:
