@@ -81,6 +81,9 @@ _ITEM_RULES: dict[str, Rule] = {
     "rate": amount,
 }
 _ITEM_REQUIRED = ("title", "quantity", "rate")
+# What a rule over several fields needs to be sound.
+_DATES = frozenset({"issued_date", "due_date"})
+_SUMMED = frozenset({"items", "currency", "tax_rate"})
 
 
 def _items(value: Any) -> tuple[Line, ...]:
@@ -95,7 +98,8 @@ def _items(value: Any) -> tuple[Line, ...]:
             faults[f"[{index}]"] = "Must be an object with title, quantity and rate"
             continue
         fields, broken = check_fields(item, _ITEM_RULES, _ITEM_REQUIRED)
-        faults.update({f"[{index}].{path}": sentence for path, sentence in broken.items()})
+        if broken:
+            faults.update({f"[{index}].{path}": sentence for path, sentence in broken.items()})
         if not faults:
             lines.append(Line(**fields))
     if faults:
@@ -126,13 +130,14 @@ class Documents:
     def __init__(self, templates: tuple[str, ...]) -> None:
         self._create = _rules(templates, STATUSES_AT_CREATE)
         self._update = _rules(templates, STATUSES_AT_UPDATE)
+        self._create_unnamed = self._create | own_rules({})
 
     def new(self, body: Any, defaults: Defaults, external_id: str | None = None) -> tuple[Content, str]:
         """A new document's content and its status; raises validation_error.
 
         ``external_id`` is the one that the caller has named it by already, if so.
         """
-        rules = self._create | own_rules({}, external_id)
+        rules = self._create | own_rules({}, external_id) if external_id else self._create_unnamed
         fields = _without_nulls(require_object(body), rules)
         held = {**_silent(defaults), "external_id": external_id}
         values = _read(fields, rules, held, required=("type", "client_id", "items"))
@@ -178,14 +183,10 @@ def _read(
     """``held`` with the body's fields and their totals over it; raises validation_error with all the faults."""
     named, faults = check_fields(fields, rules, required)
     values = held | named
-    sound = values.keys() - (fields.keys() - named.keys())
-    if (
-        sound >= {"issued_date", "due_date"}
-        and values["due_date"]
-        and values["due_date"] < values["issued_date"]
-    ):
+    sound = values.keys() - (fields.keys() - named.keys()) if faults else values.keys()
+    if sound >= _DATES and values["due_date"] and values["due_date"] < values["issued_date"]:
         faults["due_date"] = "Must not be before issued_date"
-    if sound >= {"items", "currency", "tax_rate"}:
+    if sound >= _SUMMED:
         values |= _totals(values["items"], values["tax_rate"], EXPONENTS[values["currency"]])
         if values["total"] < 0:
             faults["items"] = "Must not add up to a negative total"

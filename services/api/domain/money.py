@@ -13,9 +13,13 @@ EXPONENTS: dict[str, int] = {
 }
 
 
+_ONE = Decimal(1)
+_UNITS = {exponent: _ONE.scaleb(-exponent) for exponent in EXPONENTS.values()}
+
+
 def round_amount(value: Decimal, exponent: int) -> Decimal:
     """``value`` at ``exponent`` decimals, half away from zero (EN 16931 rounds amounts so)."""
-    return value.quantize(Decimal(1).scaleb(-exponent), context=EXACT)
+    return value.quantize(_UNITS[exponent], context=EXACT)
 
 
 def shortest(value: Decimal) -> Decimal:
@@ -23,7 +27,7 @@ def shortest(value: Decimal) -> Decimal:
     if not value:
         return Decimal(0)  # also for the zero below zero, which no reader expects
     whole = value.to_integral_value()
-    return whole.quantize(Decimal(1), context=EXACT) if value == whole else value.normalize(EXACT)
+    return whole.quantize(_ONE, context=EXACT) if value == whole else value.normalize(EXACT)
 
 
 def plain(value: Decimal) -> Decimal:

@@ -17,7 +17,8 @@ from shared.errors import Problem
 REQUIRED = "This field is required"
 UNKNOWN = "Unknown field"
 DECIMALS_MAX = 6
-MAGNITUDE_END = Decimal(10**12)
+_MAGNITUDE_END = 10**12
+MAGNITUDE_END = Decimal(_MAGNITUDE_END)
 PERCENT_MAX = 100
 DATE_FIRST, DATE_LAST = date(1900, 1, 1), date(2999, 12, 31)
 
@@ -56,7 +57,10 @@ def check_fields(
     body: Mapping[str, Any], rules: Mapping[str, Rule], required: Collection[str]
 ) -> tuple[dict[str, Any], dict[str, str]]:
     values: dict[str, Any] = {}
-    faults = {name: REQUIRED for name in required if body.get(name) is None}
+    faults: dict[str, str] = {}
+    for name in required:
+        if body.get(name) is None:
+            faults[name] = REQUIRED
     for name, value in body.items():
         if name in faults:
             continue
@@ -169,6 +173,8 @@ def day(value: Any) -> date:
 
 def amount(value: Any) -> Decimal:
     """A quantity or a rate: a JSON number or a string of digits, kept exactly as given."""
+    if value.__class__ is int and -_MAGNITUDE_END < value < _MAGNITUDE_END:  # as most are
+        return Decimal(value)
     number = _number(value)
     if not -MAGNITUDE_END < number < MAGNITUDE_END:  # compared, not computed with: an exponent may be huge
         raise Broken(f"Must be between -{MAGNITUDE_END:,} and {MAGNITUDE_END:,}, both excluded")
@@ -183,11 +189,11 @@ def percentage(value: Any) -> Decimal:
 
 
 def _number(value: Any) -> Decimal:
+    if isinstance(value, Decimal):
+        return value
     if isinstance(value, bool):
         raise Broken("Must be a number")
-    if isinstance(value, int | Decimal):
-        return Decimal(value)
-    if isinstance(value, str) and _DIGITS.fullmatch(value):
+    if isinstance(value, int) or (isinstance(value, str) and _DIGITS.fullmatch(value)):
         return Decimal(value)
     raise Broken("Must be a number")
 
