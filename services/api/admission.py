@@ -123,7 +123,15 @@ class Admission:
         name of a block, whose ``size`` is all the documents that are asked for, granted whole or not at all.
         """
         question = Question(account_id, generation, calls, documents, reservation=reservation, size=size)
-        status, *rest = await self._ask(question)
+        return self.decision(account_id, await self._ask(question))
+
+    def begin(self, account_id: str, generation: int) -> "asyncio.Future[Sequence[int]]":
+        """Ask for one call, whose ``decision`` is made of the reply; raises MeterAwayError, and so may the reply."""
+        return self._ask(Question(account_id, generation, 1, 0))
+
+    def decision(self, account_id: str, reply: Sequence[int]) -> Decision:
+        """Raises StaleGenerationError."""
+        status, *rest = reply
         if status != DECIDED:
             raise StaleGenerationError(unseeded=status == SEED_NEEDED)
         decision = _decision(rest)

@@ -1,7 +1,7 @@
 """The way of every request: authenticate, read, admit, handle, answer; what is refused is refused here, in JSON."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from http import HTTPStatus
 
 import asyncpg
@@ -194,7 +194,8 @@ class Visit:
 
     async def _admitted(self, call: Call) -> Answer:
         if self._operation.reads and self._state["admission"].has_room(self._principal.account_id):
-            return await self._read_ahead(call)
+            with suppress(MeterAwayError, StaleGenerationError):
+                return await self._read_ahead(call)
         await self._name(call)
         await self._admit(call)
         return await self._operation.handler(call)
@@ -209,18 +210,21 @@ class Visit:
         call.principal = self._principal
 
     async def _read_ahead(self, call: Call) -> Answer:
-        """Read while the meter decides, and tell what was found once it has: else nobody learns it."""
-        who = call.principal
-        admitted = asyncio.create_task(self._admit(call))
+        """Read while the meter decides, and tell what was found once it has: else nobody learns it.
+
+        Raises MeterAwayError or StaleGenerationError where nothing was counted.
+        """
+        who, admission = self._principal, self._state["admission"]
+        self._asked = True
+        begun = admission.begin(who.account_id, who.generation)
         try:
             found = await _outcome(self._operation.handler(call))
-            await admitted
+            decision = admission.decision(who.account_id, await begun)
         finally:
-            admitted.cancel()
-        if (
-            call.principal is not who
-        ):  # the account has changed meanwhile, and with it perhaps what is to be seen
-            return await self._operation.handler(call)
+            begun.cancel()
+        self._decision = decision
+        if not decision.granted:
+            raise refusal(decision)
         if isinstance(found, Exception):
             raise found
         return found
