@@ -170,6 +170,20 @@ def test_every_call_that_is_let_through_is_counted_afterwards(account: Account, 
     until(counted)
 
 
+def test_what_is_put_again_by_its_external_id_is_counted_once_afterwards(
+    account: Account, open_gateway: str
+) -> None:
+    client = account.client_id
+    with closing(_caller(account, open_gateway)) as http:
+        until(lambda: http.get("/v1/templates").status_code == 200)
+        path = "/v1/documents/by-external-id/mine"
+        answers = [http.put(path, json=document(client)) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [201, 200, 200]
+        until(lambda: account.usage()["documents"]["used"] >= 1)
+        time.sleep(2)
+    assert account.usage()["documents"]["used"] == 1
+
+
 def test_a_revoked_key_is_refused_also_without_the_meter(account: Account, open_gateway: str) -> None:
     with closing(_caller(account, open_gateway)) as http:
         until(lambda: http.get("/v1/templates").status_code == 200)
