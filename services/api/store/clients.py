@@ -91,7 +91,7 @@ async def select_clients(
     rows = await connection.fetch(
         """
         select id, profile, created_at, updated_at, external_id, metadata from api.clients
-        where account_id = $1 and ($2::text is null or id < $2)
+        where account_id = $1 and id < coalesce($2::text, '~')
         order by id desc limit $3 offset $4
         """,
         account_id, below_id, limit, offset,

@@ -80,7 +80,7 @@ async def select_exports(
     rows = await connection.fetch(
         """
         select id, state, format, ordered, total, created_at, updated_at, done, failed, message, size_bytes, expires_at
-        from api.exports where account_id = $1 and ($2::text is null or id < $2)
+        from api.exports where account_id = $1 and id < coalesce($2::text, '~')
         order by id desc limit $3 offset $4
         """,
         account_id, below_id, limit, offset,

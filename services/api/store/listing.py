@@ -14,7 +14,16 @@ import msgspec
 from services.api.domain.export import Choice
 from services.api.store.conditions import DocumentFilter, Piece, composed, condition_pieces
 from services.api.store.orders import NEWEST, Order, Position
-from services.api.store.walks import COUNTED, DUE_STATUSES, SHALLOW_MAX, SHOWN, Step, step_pieces, ways
+from services.api.store.walks import (
+    COUNTED,
+    DUE_STATUSES,
+    MERGED_MAX,
+    SHALLOW_MAX,
+    SHOWN,
+    Step,
+    step_pieces,
+    ways,
+)
 from shared.postgres import Connection
 
 __all__ = [
@@ -76,7 +85,8 @@ class Page(msgspec.Struct, frozen=True):
 
 
 async def select_page(connection: Connection, account_id: str, kept: DocumentFilter, span: Span) -> Page:
-    if kept.names() <= COUNTED and span.order is NEWEST and span.offset <= SHALLOW_MAX:
+    shallow = MERGED_MAX if kept.status in DUE_STATUSES else SHALLOW_MAX
+    if kept.names() <= COUNTED and span.order is NEWEST and span.offset <= shallow:
         return await _select_newest(connection, account_id, kept, span)
     async with _planned(connection):
         searched = kept.q is not None and span.offset <= SHALLOW_MAX
@@ -154,7 +164,7 @@ async def _select_newest(connection: Connection, account_id: str, kept: Document
     statement, values = composed(page_pieces(kept, span))
     rows = await connection.fetch(statement, account_id, *values)
     total = rows[0][0] if rows else await select_total(connection, account_id, kept) or 0
-    left = span.limit if span.after else min(span.limit, max(0, total - span.offset))
+    left = min(span.limit, max(0, total - span.offset))
     if kept.status not in DUE_STATUSES or len(rows) >= left:
         return Page(total, total, [Shown(*row[1:]) for row in rows])
     found = await _select_step(connection, account_id, kept, _first_step(span), "merged")

@@ -22,8 +22,9 @@ d.id, d.body, d.status, d.due_date, case when d.status = 'draft' then coalesce(
 COUNTED = frozenset({"type", "status"})
 # So many are sorted without a walk before.
 FEW = 2_000
-# So many are skipped among the first of each due day.
+# So many are skipped in a bounded walk, and so many among the first of each due day.
 SHALLOW_MAX = 1_000
+MERGED_MAX = 50
 # Statuses of which only time knows which documents are in them.
 DUE_STATUSES = ("sent", "overdue")
 # Filters that find a few documents at most.
@@ -87,7 +88,7 @@ def ways(kept: DocumentFilter, step: Step, total: int | None) -> tuple[str, ...]
     if names <= _served(kept, step.order):
         return ("direct",)
     if names <= COUNTED and step.segment.key == "d.id" and not step.segment.where:
-        return ("fenced", "merged") if step.offset <= SHALLOW_MAX else ("direct",)
+        return ("fenced", "merged") if step.offset <= MERGED_MAX else ("direct",)
     if names & RARE or (total is not None and total <= FEW) or step.offset > SHALLOW_MAX:
         return ("matched",)
     return "fenced", "matched"

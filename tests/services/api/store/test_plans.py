@@ -1,0 +1,375 @@
+"""How PostgreSQL goes about each list and read of a million documents: by an index, and past few rows that it drops.
+
+Every statement is explained as it is asked, with the plan for its values and with the one for any values.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import chain, product
+from typing import Any, cast
+
+import asyncpg
+import million
+import msgspec
+import pytest
+
+from deploy.local.stores import StoreUrls
+from services.api.domain.kinds import KINDS
+from services.api.domain.lifecycle import STATUSES
+from services.api.store import clients, documents, exports, listing, streaming
+from services.api.store.listing import DocumentFilter, Span, select_page
+from services.api.store.orders import NEWEST, ORDERS, Order, Position
+from shared.postgres import Connection
+
+pytestmark = pytest.mark.timeout(400)
+
+LIMIT = 26
+# What counting, one bounded walk and some documents of each of many due days may read; most lists read a page.
+FLAT_ROWS_MAX = 40_000
+# Deep pages skip half a list, in an index.
+DEEP_ROWS_MAX = million.DOCUMENTS // 2 + FLAT_ROWS_MAX
+SORTED_MAX = 6_000
+GROWING = {"documents", "clients", "exports", "document_counts", "due_counts", "client_counts"}
+MODES = ("force_custom_plan", "force_generic_plan")
+
+
+class Look(msgspec.Struct, frozen=True):
+    """What a statement's plan came to."""
+
+    sql: str
+    nodes: list[dict[str, Any]]
+
+    def scans(self) -> Iterator[dict[str, Any]]:
+        return (node for node in self.nodes if "Scan" in node["Node Type"] and "Relation Name" in node)
+
+    def rows_read(self) -> int:
+        """Rows and entries that were looked at, whether or not they were kept."""
+        return round(sum(seen(node) * node["Actual Loops"] for node in chain(self.scans(), self._bitmaps())))
+
+    def _bitmaps(self) -> Iterator[dict[str, Any]]:
+        return (node for node in self.nodes if node["Node Type"] == "Bitmap Index Scan")
+
+    def sorted_rows(self) -> int:
+        """The most that any sort was given."""
+        sorts = (node for node in self.nodes if "Sort" in node["Node Type"])
+        return max((round(child["Actual Rows"]) for node in sorts for child in node["Plans"]), default=0)
+
+    def whole_tables(self) -> set[str]:
+        return {
+            node["Relation Name"]
+            for node in self.nodes
+            if node["Node Type"] == "Seq Scan" and node["Relation Name"] in GROWING
+        }
+
+
+def seen(node: dict[str, Any]) -> float:
+    dropped = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
+    return node["Actual Rows"] + sum(node.get(name, 0) for name in dropped)
+
+
+class Recorder:
+    """A connection that explains what it is asked before it answers."""
+
+    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        self.connection = connection
+        self.looks: list[Look] = []
+
+    async def fetch(self, sql: str, *values: Any) -> list[asyncpg.Record]:
+        self.looks.append(await self._explained(sql, values))
+        return await self.connection.fetch(sql, *values)
+
+    async def fetchrow(self, sql: str, *values: Any) -> asyncpg.Record | None:
+        return next(iter(await self.fetch(sql, *values)), None)
+
+    async def fetchval(self, sql: str, *values: Any) -> Any:
+        row = await self.fetchrow(sql, *values)
+        return None if row is None else row[0]
+
+    async def execute(self, sql: str, *values: Any) -> str:
+        return await self.connection.execute(sql, *values)
+
+    @asynccontextmanager
+    async def transaction(self, **options: Any) -> AsyncGenerator[None]:
+        async with self.connection.transaction(**options):
+            yield
+
+    async def _explained(self, sql: str, values: tuple[Any, ...]) -> Look:
+        await self.connection.execute(f"prepare looked as {sql}")
+        given = f"({', '.join(map(literal, values))})" if values else ""
+        try:
+            (plan,) = msgspec.json.decode(
+                await self.connection.fetchval(
+                    f"explain (analyze, timing off, format json) execute looked{given}"
+                )
+            )
+        finally:
+            await self.connection.execute("deallocate looked")
+        return Look(sql, list(nodes_of(plan["Plan"])))
+
+
+def nodes_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes_of(child)
+
+
+def literal(value: Any) -> str:
+    if value is None or isinstance(value, int | Decimal):
+        return "null" if value is None else str(value)
+    if isinstance(value, list | tuple):
+        return f"array[{', '.join(map(literal, cast('list[Any]', value)))}]::text[]"
+    text = value.isoformat() if isinstance(value, date) else str(value)
+    return "'" + text.replace("'", "''") + "'"
+
+
+@pytest.fixture(scope="module")
+async def full(stores: StoreUrls, template_database: str) -> AsyncIterator[str]:
+    """The URL of a database of a million documents, shared by this file's tests, which only read it."""
+    server = await asyncpg.connect(stores.database)
+    try:
+        await server.execute(f"create database invouno_million template {template_database}")
+        url = stores.database.rpartition("/")[0] + "/invouno_million"
+        await million.fill(url)
+        yield url
+        await server.execute("drop database invouno_million with (force)")
+    finally:
+        await server.close()
+
+
+Ask = Callable[[Connection], Awaitable[Any]]
+
+
+async def looks_at(url: str, ask: Ask, mode: str) -> list[Look]:
+    connection = await asyncpg.connect(url, server_settings={"plan_cache_mode": mode, "jit": "off"})
+    recorder = Recorder(connection)
+    try:
+        await ask(cast("Connection", recorder))
+    finally:
+        await connection.close()
+    return recorder.looks
+
+
+async def assert_flat(
+    url: str, ask: Ask, *, rows_max: int = FLAT_ROWS_MAX, sorted_max: int = SORTED_MAX
+) -> None:
+    for mode in MODES:
+        for look in await looks_at(url, ask, mode):
+            told = f"{mode}: {look.rows_read():,} rows, {look.sorted_rows():,} sorted\n{look.sql}"
+            assert look.whole_tables() == set(), told
+            assert look.rows_read() <= rows_max, told
+            assert look.sorted_rows() <= sorted_max, told
+
+
+def page(
+    kept: DocumentFilter, *, offset: int = 0, after: Position | None = None, order: Order = NEWEST
+) -> Ask:
+    asked = Span(limit=LIMIT, offset=offset, after=after, order=order)
+    return lambda connection: select_page(connection, million.BIG, kept, asked)
+
+
+def kept_by(**fields: Any) -> DocumentFilter:
+    return DocumentFilter(today=million.TODAY, **fields)
+
+
+def document(at: int) -> str:
+    return f"doc_{at:034x}"
+
+
+MIDDLE = million.DOCUMENTS // 2
+COUNTED = [kept_by(type=kind, status=status) for kind, status in product((None, *KINDS), (None, *STATUSES))]
+CURSORS = [Position(None, document(at)) for at in (million.DOCUMENTS, MIDDLE, 300, 1)]
+
+
+@pytest.mark.parametrize("kept", COUNTED, ids=lambda kept: f"{kept.type}-{kept.status}")
+async def test_every_type_and_status_is_flat_from_any_cursor(full: str, kept: DocumentFilter) -> None:
+    for offset in (0, 25, 50):
+        await assert_flat(full, page(kept, offset=offset))
+    for cursor in CURSORS:
+        await assert_flat(full, page(kept, after=cursor))
+
+
+@pytest.mark.parametrize("kept", COUNTED, ids=lambda kept: f"{kept.type}-{kept.status}")
+async def test_a_deep_page_skips_in_an_index_and_from_the_nearer_end(full: str, kept: DocumentFilter) -> None:
+    connection = await asyncpg.connect(full)
+    try:
+        total = await listing.select_total(connection, million.BIG, kept) or 0
+    finally:
+        await connection.close()
+    for offset in (total // 2, max(0, total - 10)):
+        for mode in MODES:
+            for look in await looks_at(full, page(kept, offset=offset), mode):
+                assert look.whole_tables() == set()
+                assert look.rows_read() <= DEEP_ROWS_MAX + (million.DOCUMENTS // 2 if kept.status else 0)
+                assert look.sorted_rows() <= SORTED_MAX
+                assert all(
+                    scan["Node Type"] == "Index Only Scan"
+                    or scan["Actual Rows"] * scan["Actual Loops"] <= SORTED_MAX
+                    for scan in look.scans()
+                ), look.sql
+
+
+DAY = million.FIRST_DAY + timedelta(days=300)
+MOMENT = datetime(2022, 3, 8, tzinfo=UTC) + timedelta(days=500)
+RARE = [
+    kept_by(ids=tuple(document(at) for at in range(1, 100_001, 1_000))),
+    kept_by(external_id="order 5000"),
+    kept_by(number="INV-2025-00500000"),
+    kept_by(number="INV-2025-99999999"),
+    kept_by(client_id="cl_" + f"{5:034x}"),
+    kept_by(client_id="cl_none"),
+    kept_by(currency="USD"),
+    kept_by(currency="JPY"),
+    kept_by(currency="KWD"),
+    kept_by(currency="CLF"),
+    kept_by(min_total=Decimal(100_000)),
+    kept_by(min_total=Decimal(10)),
+    kept_by(max_total=Decimal(50_000)),
+    kept_by(issued_from=DAY, issued_to=DAY),
+    kept_by(issued_from=DAY),
+    kept_by(due_to=million.TODAY + timedelta(days=600)),
+    kept_by(due_from=DAY, due_to=DAY),
+    kept_by(updated_since=MOMENT),
+    kept_by(updated_since=datetime(2022, 3, 8, tzinfo=UTC)),
+    kept_by(q="common"),
+    kept_by(q="w0077"),
+    kept_by(q="w0077 common"),
+    kept_by(q="nothing"),
+    kept_by(client_id="cl_" + f"{5:034x}", status="paid"),
+]
+
+
+@pytest.mark.parametrize("kept", RARE, ids=lambda kept: "-".join(sorted(kept.names())))
+async def test_a_filter_is_flat_from_any_cursor(full: str, kept: DocumentFilter) -> None:
+    for offset in (0, 25):
+        await assert_flat(full, page(kept, offset=offset))
+    await assert_flat(full, page(kept, after=Position(None, document(MIDDLE + 100_000))))
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        kept_by(issued_to=DAY),
+        kept_by(due_to=DAY),
+        kept_by(max_total=Decimal(50_000), issued_to=DAY),
+        kept_by(status="overdue", issued_to=DAY),
+        kept_by(q="common", issued_to=DAY),
+        kept_by(type="quote", status="overdue", currency="USD"),
+    ],
+    ids=lambda kept: "-".join(sorted(kept.names())),
+)
+async def test_what_only_old_documents_have_is_read_once_and_never_the_whole_table(
+    full: str, kept: DocumentFilter
+) -> None:
+    for mode in MODES:
+        for look in await looks_at(full, page(kept), mode):
+            assert look.whole_tables() == set(), look.sql
+            assert look.rows_read() <= 3 * million.DOCUMENTS, look.sql
+
+
+def value_of(order: Order, at: int) -> Any:
+    """What the document is sorted by."""
+    day = million.FIRST_DAY + timedelta(days=round(at / million.PER_DAY))
+    return {
+        "d.id": None,
+        "d.issued_date": day,
+        "d.due_date": day + timedelta(days=30),
+        "d.total": Decimal(at * 7919 % 100_003),
+        "d.updated_at": datetime(2022, 3, 8, tzinfo=UTC) + timedelta(seconds=at),
+        "d.number": f"INV-2025-{at:08}",
+    }[order.segments[0].key]
+
+
+@pytest.mark.parametrize("order", ORDERS.values(), ids=lambda order: order.name)
+async def test_every_sort_is_flat_from_any_cursor_and_at_both_ends(full: str, order: Order) -> None:
+    places = [Position(value_of(order, at), document(at)) for at in (MIDDLE, 50, million.DOCUMENTS - 50)]
+    bare = [Position(None, document(MIDDLE))] if len(order.segments) > 1 else []
+    for place in (None, *places, *bare):
+        await assert_flat(full, page(kept_by(), order=order, after=place))
+    total = 1_000_000
+    for offset in (25, total - 10):
+        await assert_flat(full, page(kept_by(), order=order, offset=offset))
+
+
+@pytest.mark.parametrize("order", ORDERS.values(), ids=lambda order: order.name)
+async def test_a_deep_page_of_every_sort_skips_in_an_index(full: str, order: Order) -> None:
+    await assert_flat(full, page(kept_by(), order=order, offset=400_000), rows_max=DEEP_ROWS_MAX)
+
+
+WITHIN = [
+    ("issued_date", kept_by(issued_to=DAY)),
+    ("issued_date", kept_by(issued_from=DAY)),
+    ("due_date", kept_by(due_to=DAY)),
+    ("due_date", kept_by(due_from=DAY)),
+    ("due_date", kept_by(status="overdue")),
+    ("due_date", kept_by(status="sent")),
+    ("total", kept_by(max_total=Decimal(10_000))),
+    ("total", kept_by(min_total=Decimal(10_000))),
+    ("updated_at", kept_by(updated_since=MOMENT)),
+]
+
+
+@pytest.mark.parametrize(("name", "kept"), WITHIN, ids=str)
+async def test_a_range_is_flat_in_the_order_of_what_it_is_of(
+    full: str, name: str, kept: DocumentFilter
+) -> None:
+    for sort in (name, f"-{name}"):
+        await assert_flat(full, page(kept, order=ORDERS[sort]))
+
+
+IDS = [document(at) for at in range(1, 1_000_000, 10_000)]
+CLIENT = "cl_" + f"{700:034x}"
+READS: dict[str, Ask] = {
+    "select_shown": lambda c: documents.select_shown(c, million.BIG, IDS[5]),
+    "select_document_for_update": lambda c: documents.select_document_for_update(c, million.BIG, IDS[5]),
+    "select_document_with_seller": lambda c: documents.select_document_with_seller(c, million.BIG, IDS[5]),
+    "select_rows": lambda c: documents.select_rows(c, million.BIG, IDS),
+    "select_choices": lambda c: exports.select_choices(c, million.BIG, IDS),
+    "select_weights": lambda c: exports.select_weights(c, million.BIG, IDS),
+    "select_documents_with_sellers": lambda c: exports.select_documents_with_sellers(c, million.BIG, IDS),
+    "select_client": lambda c: clients.select_client(c, million.BIG, CLIENT),
+    "select_client_for_update": lambda c: clients.select_client_for_update(c, million.BIG, CLIENT),
+    "select_export": lambda c: exports.select_export(c, million.BIG, "exp_1"),
+    "count_clients": lambda c: clients.count_clients(c, million.BIG),
+    "count_unfinished": lambda c: exports.count_unfinished(c, million.BIG),
+}
+
+
+@pytest.mark.parametrize("name", READS)
+async def test_a_read_is_of_what_it_reads(full: str, name: str) -> None:
+    await assert_flat(full, READS[name], rows_max=600)
+
+
+@pytest.mark.parametrize("below_id", [None, "cl_" + f"{500:034x}", "cl_" + f"{90_000:034x}"])
+async def test_clients_are_listed_flat(full: str, below_id: str | None) -> None:
+    await assert_flat(
+        full,
+        lambda c: clients.select_clients(c, million.BIG, below_id=below_id, limit=LIMIT, offset=0),
+        rows_max=LIMIT,
+    )
+
+
+@pytest.mark.parametrize("below_id", [None, "exp_" + f"{500:034x}", "exp_" + f"{40_000:034x}"])
+async def test_exports_are_listed_flat(full: str, below_id: str | None) -> None:
+    await assert_flat(
+        full,
+        lambda c: exports.select_exports(c, million.BIG, below_id=below_id, limit=LIMIT, offset=0),
+        rows_max=LIMIT,
+    )
+
+
+@pytest.mark.parametrize("below_id", [None, document(MIDDLE), document(50)])
+async def test_a_whole_list_is_read_batch_by_batch(full: str, below_id: str | None) -> None:
+    for kept in (kept_by(), kept_by(type="quote"), kept_by(status="paid"), kept_by(client_id=CLIENT)):
+        await assert_flat(
+            full,
+            lambda c, kept=kept: streaming.select_batch(c, million.BIG, kept, below_id=below_id),
+            rows_max=3_000,
+        )
+
+
+async def test_a_statement_that_reads_everything_is_seen_to(full: str) -> None:
+    (look,) = await looks_at(full, lambda c: c.fetchval("select sum(total) from api.documents"), MODES[0])
+    assert look.whole_tables() == {"documents"}
+    assert look.rows_read() >= million.DOCUMENTS
