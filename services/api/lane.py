@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from shared.errors import Problem
 
-# One works while the other one waits for the database.
-AT_WORK = 2
+# One works while the others wait for the database.
+AT_WORK = 3
 # Each holds its whole body.
 PLACES = 16
 PLACES_OF_ACCOUNT = 8

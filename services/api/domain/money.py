@@ -13,8 +13,7 @@ EXPONENTS: dict[str, int] = {
 }
 
 
-_ONE = Decimal(1)
-_UNITS = {exponent: _ONE.scaleb(-exponent) for exponent in EXPONENTS.values()}
+_UNITS = {exponent: Decimal(1).scaleb(-exponent) for exponent in EXPONENTS.values()}
 
 
 def round_amount(value: Decimal, exponent: int) -> Decimal:
@@ -23,11 +22,12 @@ def round_amount(value: Decimal, exponent: int) -> Decimal:
 
 
 def shortest(value: Decimal) -> Decimal:
-    """The same number without trailing zeros and without an exponent: 5000.00 is 5000, 12.50 is 12.5."""
-    if not value:
-        return Decimal(0)  # also for the zero below zero, which no reader expects
-    whole = value.to_integral_value()
-    return whole.quantize(_ONE, context=EXACT) if value == whole else value.normalize(EXACT)
+    """The same number without trailing zeros and without an exponent: 5000.00 is 5000, 12.50 is 12.5.
+
+    Also the zero below zero, which no reader expects, is 0.
+    """
+    whole = int(value)
+    return Decimal(whole) if value == whole else value.normalize(EXACT)
 
 
 def plain(value: Decimal) -> Decimal:
