@@ -8,6 +8,7 @@ from math import inf
 
 from tests.bench import (
     admission,
+    bulk_creates,
     cached,
     connections,
     costs,
@@ -29,6 +30,7 @@ MEASURES: dict[str, Callable[[], Awaitable[Report]]] = {
     "gateway": gateway.measure,
     "growth": growth.measure,
     "creates": creates.measure,
+    "bulk_creates": bulk_creates.measure,
     "connections": connections.measure,
 }
 # The least that a ratio must be; one that is not here is told and not judged.
@@ -45,6 +47,7 @@ LEAST = {
     "get_document_vs_fastapi": 8.0,
     "list_documents_vs_fastapi": 8.0,
     "create_document_vs_fastapi": 6.0,
+    "bulk_create_vs_single": 8.0,
     "create_one_account_vs_64": 0.8,
 }
 # The most, where less is better.
