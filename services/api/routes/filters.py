@@ -9,6 +9,7 @@ from typing import Any
 from services.api.call import Call
 from services.api.domain.kinds import KINDS
 from services.api.domain.lifecycle import STATUSES
+from services.api.domain.metadata import NO_EXTERNAL_ID, is_external_id
 from services.api.domain.money import EXPONENTS
 from services.api.domain.rules import DATE_FIRST, DATE_LAST
 from services.api.http import bad_parameter
@@ -18,7 +19,6 @@ from services.api.store.ids import is_id
 from services.api.store.orders import NEWEST, ORDERS, Order
 
 IDS_MAX = 100
-EXTERNAL_ID_CHARS_MAX = 255
 NUMBER_CHARS_MAX = 100
 Q_CHARS_MAX, Q_WORDS_MAX = 200, 10
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -76,7 +76,7 @@ def _client_id(text: str) -> str | None:
 
 
 def _external_id(text: str) -> str | None:
-    return text if 1 <= len(text) <= EXTERNAL_ID_CHARS_MAX and text.isprintable() else None
+    return text if is_external_id(text) else None
 
 
 def _number(text: str) -> str | None:
@@ -116,7 +116,7 @@ _RULES: dict[str, Callable[[str], Any]] = {
     name: _rule(name, read, sentence)
     for name, read, sentence in (
         ("ids", _ids, f"Must be 1 to {IDS_MAX} ids of documents with commas between them"),
-        ("external_id", _external_id, f"Must be 1 to {EXTERNAL_ID_CHARS_MAX} printable characters"),
+        ("external_id", _external_id, NO_EXTERNAL_ID),
         ("client_id", _client_id, "Must be the id of a client"),
         ("number", _number, "Must be a whole number of a document, such as INV-2026-000042"),
         ("currency", _currency, "Must be an ISO 4217 currency code in capitals, such as USD"),
