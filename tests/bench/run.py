@@ -18,6 +18,7 @@ from tests.bench import (
     million,
     overhead,
     pdfs,
+    streams,
 )
 from tests.bench.results import Report, publish, publish_text
 
@@ -32,6 +33,7 @@ MEASURES: dict[str, Callable[[], Awaitable[Report]]] = {
     "creates": creates.measure,
     "bulk_creates": bulk_creates.measure,
     "connections": connections.measure,
+    "streams": streams.measure,
 }
 # The least that a ratio must be; one that is not here is told and not judged.
 LEAST = {
@@ -49,6 +51,7 @@ LEAST = {
     "create_document_vs_fastapi": 6.0,
     "bulk_create_vs_single": 8.0,
     "create_one_account_vs_64": 0.8,
+    "export_rows_per_s_vs_20000": 1.0,
 }
 # The most, where less is better.
 MOST = {

@@ -15,7 +15,13 @@ PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 REQUESTS = documented_requests(PAGE.read_text())
 HOST = "https://invouno.com"
 KEYS = ("pk_live_your_api_key_here", "YOUR_API_KEY")
-BEGINNINGS = {".pdf": b"%PDF-", ".zip": b"PK", ".png": b"\x89PNG"}
+BEGINNINGS = {
+    ".pdf": b"%PDF-",
+    ".zip": b"PK",
+    ".png": b"\x89PNG",
+    ".csv": b"id,type,",
+    ".ndjson": b'{"id":"doc_',
+}
 LOOKS_MAX = 600
 NAMES = [f"{request.method} {request.url.removeprefix(HOST)}" for request in REQUESTS]
 
@@ -35,6 +41,8 @@ def test_the_page_shows_every_documented_route() -> None:
         ("DELETE", "/v1/documents/doc_abc123"),
         ("GET", "/v1/documents/doc_abc123/pdf"),
         ("PUT", "/v1/documents/by-external-id/order-6735"),
+        ("GET", "/v1/documents/export.ndjson"),
+        ("GET", "/v1/documents/export.csv"),
         ("GET", "/v1/clients"),
         ("POST", "/v1/clients"),
         ("GET", "/v1/usage"),

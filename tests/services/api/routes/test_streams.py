@@ -33,7 +33,7 @@ PRINCIPAL = Principal("key_1", ACCOUNT, frozenset(SCOPES), None, 0, "EUR", "clea
 
 @pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[Pool]:
-    opened = await open_pool(database_url, size_max=4, statement_timeout_s=10, sessions_matter=False)
+    opened = await open_pool(database_url, size_max=4, statement_timeout_s=10)
     yield opened
     await opened.close()
 
