@@ -72,8 +72,10 @@ def test_a_documented_request_works_as_it_stands(
             ids["exp_abc123"] = _exported(caller, ids["doc_abc123"])
     answer = _send(product, key, ids, request_)
     accepted = 202 if request_.url.endswith("/exports") else 201
-    creates = request_.method == "POST" or "/by-external-id/" in request_.url
+    is_bulk = request_.url.endswith("/bulk")
+    creates = (request_.method == "POST" and not is_bulk) or "/by-external-id/" in request_.url
     assert answer.status_code == (accepted if creates else 200), answer.text
+    assert not is_bulk or answer.json()["failed"] == 0, answer.text
     if request_.output is not None:
         saved = tmp_path / request_.output
         saved.write_bytes(answer.content)
