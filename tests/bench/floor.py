@@ -1,8 +1,8 @@
 """`python -m tests.bench.floor`: what the machine can do. No framework, key, limit or count: SQL in, bytes out.
 
 It has the gateway's server options and the driver's pool as it comes, and runs the gateway's own statements by its
-store, whose functions do nothing else. What it writes is valid, but was decided beforehand: nothing of a body is checked
-or computed.
+store, whose functions do nothing else. What it writes is valid, but was decided beforehand: nothing of a body is
+checked or computed.
 """
 
 import base64
