@@ -15,7 +15,7 @@ AT_WORK = 3
 PLACES = 16
 PLACES_OF_ACCOUNT = 8
 # Another call meets some of these slices on its way, and each of those at work has one.
-SLICE_S = 0.002
+SLICE_S = 0.001
 
 T = TypeVar("T")
 R = TypeVar("R")

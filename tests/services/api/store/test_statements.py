@@ -106,6 +106,10 @@ def test_a_statement_on_what_accounts_own_names_the_account(statement: Statement
     if sql.startswith("insert") and "select" not in sql:
         assert re.match(r"insert into api\.\w+ (as \w+ )?\((\w+, )?account_id\b", sql)
         return
+    if " from unnest(" in sql:
+        assert re.match(r"insert into api\.\w+ (as \w+ )?\( ?account_id, [^()]+\) select \$1, ", sql)
+        assert touched(sql.partition(" select ")[2]) <= {"accounts"}
+        return
     account = r"\ba\.id = \$1" if " from api.accounts a left join " in sql else r"\baccount_id = \$1"
     assert re.search(account, sql.rpartition(" where ")[2])
 
