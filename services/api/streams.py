@@ -8,6 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from typing import Any
 
 import msgspec
 
@@ -26,11 +27,11 @@ class Batch(msgspec.Struct, frozen=True):
     """``chunks`` are made as they are taken, each in about a millisecond; ``after`` is where the next batch begins."""
 
     chunks: Iterable[bytes]
-    after: str | None
+    after: Any
 
 
 # The batch from a place that was another one's ``after``, or from the beginning; the last one has none.
-Read = Callable[[str | None], Awaitable[Batch]]
+Read = Callable[[Any], Awaitable[Batch]]
 
 
 class Streams:

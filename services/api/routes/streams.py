@@ -11,7 +11,7 @@ from services.api.call import Call
 from services.api.door import Door, Operation
 from services.api.http import Answer, Headers, encode_json
 from services.api.routes.bodies import completed, shown_body
-from services.api.routes.filters import FILTER_PARAMETERS, read_filter
+from services.api.routes.filters import FILTER_PARAMETERS, read_filter, read_order
 from services.api.routes.shapes import client_body
 from services.api.routes.tables import (
     CLIENT_COLUMNS,
@@ -21,7 +21,7 @@ from services.api.routes.tables import (
     header_row,
 )
 from services.api.store.clients import select_clients
-from services.api.store.streaming import select_batch
+from services.api.store.streaming import Place, select_batch
 from services.api.streams import STREAM_S_MAX, Batch, Read
 
 # A third of a millisecond of work as NDJSON, one as CSV: so long the event loop waits for nothing else.
@@ -56,14 +56,15 @@ CLIENTS_CSV = csv_form(CLIENT_COLUMNS, client_rows)
 
 
 async def export_documents(call: Call, form: Form) -> Answer:
-    kept = read_filter(call, call.query(*FILTER_PARAMETERS))
+    query = call.query("sort", *FILTER_PARAMETERS)
+    kept, order = read_filter(call, query), read_order(query)
 
-    async def read(after: str | None) -> Batch:
+    async def read(after: Place | None) -> Batch:
         async with call.connection() as connection:
-            batch = await select_batch(connection, call.account_id, kept, below_id=after)
+            batch = await select_batch(connection, call.account_id, kept, order=order, place=after)
             found = await completed(connection, call, batch.found)
         chunks = _chunks(form, found, lambda each: shown_body(each, call.today))
-        return _batch(form, chunks, after, batch.last_id)
+        return _batch(form, chunks, after, batch.place)
 
     return await _streamed(call, form, "documents", read)
 
@@ -88,9 +89,11 @@ def _chunks(form: Form, rows: Sequence[Row], body_of: Callable[[Row], bytes]) ->
         yield form.write([body_of(row) for row in rows[at : at + CHUNK_ROWS]])
 
 
-def _batch(form: Form, chunks: Iterator[bytes], after: str | None, last_id: str | None) -> Batch:
+def _batch(
+    form: Form, chunks: Iterator[bytes], after: Place | str | None, following: Place | str | None
+) -> Batch:
     begins = form.head and after is None
-    return Batch(chain([form.head], chunks) if begins else chunks, last_id)
+    return Batch(chain([form.head], chunks) if begins else chunks, following)
 
 
 async def _streamed(call: Call, form: Form, name: str, read: Read) -> Answer:

@@ -88,7 +88,7 @@ async def select_page(connection: Connection, account_id: str, kept: DocumentFil
     shallow = MERGED_MAX if kept.status in DUE_STATUSES else SHALLOW_MAX
     if kept.names() <= COUNTED and span.order is NEWEST and span.offset <= shallow:
         return await _select_newest(connection, account_id, kept, span)
-    async with _planned(connection):
+    async with planned(connection):
         searched = kept.q is not None and span.offset <= SHALLOW_MAX
         rows = await _select_searched(connection, account_id, kept, span) if searched else []
         if len(rows) >= span.limit:
@@ -266,7 +266,7 @@ async def _count(connection: Connection, account_id: str, kept: DocumentFilter, 
 
 
 @asynccontextmanager
-async def _planned(connection: Connection) -> AsyncGenerator[None]:
+async def planned(connection: Connection) -> AsyncGenerator[None]:
     """One state of the database for all statements, each planned for its values, and none for the whole table."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await connection.execute(

@@ -85,7 +85,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 def ways(kept: DocumentFilter, step: Step, total: int | None) -> tuple[str, ...]:
     """Which way to try, and which one when that leads to less than was asked for."""
     names = kept.names()
-    if names <= _served(kept, step.order):
+    if names <= served(kept, step.order):
         return ("direct",)
     if names <= COUNTED and step.segment.key == "d.id" and not step.segment.where:
         return ("fenced", "merged") if step.offset <= MERGED_MAX else ("direct",)
@@ -111,21 +111,21 @@ def step_pieces(kept: DocumentFilter, step: Step, way: str) -> Iterator[Piece]:
 def _direct(kept: DocumentFilter, step: Step) -> Iterator[Piece]:
     yield "from api.documents d where d.account_id = $1", ()
     yield from condition_pieces(kept)
-    yield from _bounds(kept, step)
+    yield from bounds(kept, step)
 
 
 def _fenced(kept: DocumentFilter, step: Step) -> Iterator[Piece]:
-    served = _served(kept, step.order)
+    within = served(kept, step.order)
     by_id = step.segment.key == "d.id"
     sent_alone = kept.names() <= COUNTED and by_id
     yield FENCED_SENT if sent_alone else FENCED, ()
-    yield from condition_pieces(kept, served)
-    if by_id and kept.status in DUE_STATUSES and not served & {"client_id", "currency"}:
+    yield from condition_pieces(kept, within)
+    if by_id and kept.status in DUE_STATUSES and not within & {"client_id", "currency"}:
         yield "and d.status = 'sent'", ()
-    yield from _bounds(kept, step)
+    yield from bounds(kept, step)
     yield step.sorting, ()
     yield FENCE, ()
-    yield from condition_pieces(kept, kept.names() - served)
+    yield from condition_pieces(kept, kept.names() - within)
 
 
 def _matched(kept: DocumentFilter, step: Step) -> Iterator[Piece]:
@@ -170,7 +170,7 @@ def _of_day(kept: DocumentFilter, step: Step, which: str) -> Iterator[Piece]:
 _WAYS = {"direct": _direct, "fenced": _fenced, "matched": _matched, "merged": _merged}
 
 
-def _served(kept: DocumentFilter, order: Order) -> frozenset[str]:
+def served(kept: DocumentFilter, order: Order) -> frozenset[str]:
     """The filters that an index has in front of the order, so that what it holds is all that is asked for."""
     names = kept.names()
     if order.segments[0].key != "d.id":
@@ -182,7 +182,7 @@ def _served(kept: DocumentFilter, order: Order) -> frozenset[str]:
     return names & ({"type"} if kept.status in DUE_STATUSES else {"type", "status"})
 
 
-def _bounds(kept: DocumentFilter, step: Step) -> Iterator[Piece]:
+def bounds(kept: DocumentFilter, step: Step) -> Iterator[Piece]:
     if step.segment.where:
         yield step.segment.where, ()
         if step.segment.where == "and d.due_date is not null" and kept.status == "sent":

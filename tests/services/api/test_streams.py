@@ -112,6 +112,15 @@ def test_a_filter_shows_what_the_list_shows(stocked: Account, kind: str | None, 
     assert ids(table(stocked.http.get(CSV, params=query))) == expected
 
 
+@pytest.mark.parametrize(
+    "query",
+    [{"sort": "total"}, {"sort": "-number", "currency": "USD"}, {"q": "acme", "sort": "updated_at"}],
+    ids=str,
+)
+def test_an_order_is_that_of_the_list(stocked: Account, query: dict[str, str]) -> None:
+    assert ids(table(stocked.http.get(CSV, params=query))) == ids(listed(stocked, **query))
+
+
 def test_a_draft_shows_its_client_of_today_and_what_is_late_is_overdue(account: Account) -> None:
     draft, sent = account.document(), account.document(status="sent")
     account.http.put(f"/v1/clients/{account.client_id}", json={"name": "Renamed"})

@@ -21,6 +21,7 @@ from services.api.domain.lifecycle import STATUSES
 from services.api.store import clients, documents, exports, listing, streaming
 from services.api.store.listing import DocumentFilter, Span, select_page
 from services.api.store.orders import NEWEST, ORDERS, Order, Position
+from services.api.store.streaming import Place
 from shared.postgres import Connection
 
 pytestmark = pytest.mark.timeout(400)
@@ -361,12 +362,40 @@ async def test_exports_are_listed_flat(full: str, below_id: str | None) -> None:
 
 @pytest.mark.parametrize("below_id", [None, document(MIDDLE), document(50)])
 async def test_a_whole_list_is_read_batch_by_batch(full: str, below_id: str | None) -> None:
+    place = Place(Position(None, below_id)) if below_id else None
     for kept in (kept_by(), kept_by(type="quote"), kept_by(status="paid"), kept_by(client_id=CLIENT)):
         await assert_flat(
             full,
-            lambda c, kept=kept: streaming.select_batch(c, million.BIG, kept, below_id=below_id),
+            lambda c, kept=kept: streaming.select_batch(c, million.BIG, kept, place=place),
             rows_max=3_000,
         )
+
+
+@pytest.mark.parametrize(
+    ("sort", "value", "fields"),
+    [
+        ("-created_at", document(MIDDLE), {"currency": "USD", "status": "paid"}),
+        ("-created_at", document(MIDDLE), {"min_total": Decimal(90_000)}),
+        ("-created_at", document(MIDDLE), {"q": "common"}),
+        ("total", Decimal(50_000), {}),
+        ("-total", Decimal(50_000), {"status": "paid"}),
+        ("due_date", million.TODAY, {"status": "overdue"}),
+        ("-issued_date", million.TODAY, {"status": "sent"}),
+        ("number", "INV-2025-00500000", {"currency": "USD"}),
+        ("-updated_at", datetime(2022, 3, 14, tzinfo=UTC), {"type": "quote"}),
+    ],
+    ids=str,
+)
+async def test_a_batch_of_a_long_list_looks_at_a_stretch_and_no_more(
+    full: str, sort: str, value: Any, fields: dict[str, Any]
+) -> None:
+    kept, order = kept_by(**fields), ORDERS[sort]
+    place = Place(Position(value, document(MIDDLE)))
+    await assert_flat(
+        full,
+        lambda c: streaming.select_batch(c, million.BIG, kept, order=order, place=place),
+        rows_max=2 * streaming.STRETCH + 4_000,
+    )
 
 
 async def test_a_statement_that_reads_everything_is_seen_to(full: str) -> None:
