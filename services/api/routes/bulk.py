@@ -24,23 +24,20 @@ FAULTS_MAX = 1_000
 ATTEMPTS_MAX = 5
 
 
-async def read_items(many: Many, read: Callable[[Any], T]) -> tuple[list[Any], list[T | Problem]]:
-    """The items' JSON values, and what each is read as or the problem with it; raises invalid_json."""
-    bodies = await in_slices(_decoded, many.items)
-    return bodies, await in_slices(lambda body: _read(read, body), bodies)
+async def read_items(many: Many, read: Callable[[int, Any], T]) -> list[T | Problem]:
+    """What ``read`` makes of each item's place and value, or the problem with it; raises invalid_json.
+
+    Each is read whole before the next one: what it leaves behind is still in the processor's caches.
+    """
+    return await in_slices(lambda item: _read(read, *item), enumerate(many.items))
 
 
-def _decoded(item: msgspec.Raw) -> Any:
+def _read(read: Callable[[int, Any], T], at: int, item: msgspec.Raw) -> T | Problem:
     if len(memoryview(item)) > BODY_BYTES_MAX:
         return Problem("payload_too_large", f"The item is larger than {BODY_BYTES_MAX:,} bytes")
-    return decode_json(bytes(item))
-
-
-def _read(read: Callable[[Any], T], body: Any) -> T | Problem:
-    if isinstance(body, Problem):
-        return body
+    body = decode_json(bytes(item))
     try:
-        return read(body)
+        return read(at, body)
     except Problem as problem:
         return problem
 

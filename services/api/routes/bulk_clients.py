@@ -23,12 +23,8 @@ Outcomes = Sequence[ClientRow | Problem]
 
 async def create_clients(call: Call) -> Answer:
     many = call.many or read_many(call.body)
-    _, profiles = await read_items(many, new_client)
-    ids = ids_of(new_block(), "cl", len(profiles))
-    rows = [
-        each if isinstance(each, Problem) else _row(call, client_id, each)
-        for client_id, each in zip(ids, profiles, strict=True)
-    ]
+    ids = ids_of(new_block(), "cl", len(many.items))
+    rows = await read_items(many, lambda at, body: _row(call, ids[at], new_client(body)))
     return await tried_again(call, lambda connection: _created(connection, call, many, rows))
 
 

@@ -20,7 +20,6 @@ from services.api.routes.bulk import bulk_answer, read_items, require_all, tried
 from services.api.routes.documents import NO_SUCH_CLIENT
 from services.api.routes.shapes import row_of
 from services.api.store import bulk
-from services.api.store.documents import DocumentRow
 from services.api.store.ids import ids_of, is_id
 from services.api.store.listing import Shown
 from services.api.store.reservations import claim_block
@@ -39,6 +38,13 @@ class New(msgspec.Struct, frozen=True):
     number: str | None = None
 
 
+class Faulty(msgspec.Struct, frozen=True):
+    """An item that is not, whose client nothing is wrong with so far."""
+
+    problem: Problem
+    client_id: str
+
+
 Outcomes = Sequence[New | Problem]
 
 
@@ -46,44 +52,55 @@ async def create_documents(call: Call) -> Answer:
     many = call.many or read_many(call.body)
     who = call.principal
     defaults = Defaults(who.currency, who.template, call.today)
-    bodies, read = await read_items(many, lambda body: call.state["documents"].new(body, defaults))
-    outcomes = [each if isinstance(each, Problem) else New(at, *each) for at, each in enumerate(read)]
-    return await tried_again(call, lambda connection: _created(connection, call, many, bodies, outcomes))
+    read = await read_items(many, lambda at, body: _read_item(call, defaults, at, body))
+    return await tried_again(call, lambda connection: _created(connection, call, many, read))
+
+
+def _read_item(call: Call, defaults: Defaults, at: int, body: Any) -> New | Faulty:
+    try:
+        return New(at, *call.state["documents"].new(body, defaults))
+    except Problem as problem:
+        if not problem.details or "client_id" in problem.details:
+            raise
+        return Faulty(problem, body["client_id"])
 
 
 async def _created(
-    connection: Connection, call: Call, many: Many, bodies: Sequence[Any], outcomes: Outcomes
+    connection: Connection, call: Call, many: Many, read: Sequence[New | Faulty | Problem]
 ) -> Answer:
-    profiles = await _profiles(connection, call, bodies)
-    outcomes = [_with_client(outcome, body, profiles) for outcome, body in zip(outcomes, bodies, strict=True)]
+    profiles = await _profiles(connection, call, read)
+    outcomes = [_with_client(each, profiles) for each in read]
     outcomes = await _without_doubles(connection, call, outcomes)
     if many.atomic:
         require_all(outcomes, "documents")
     sound = [outcome for outcome in outcomes if isinstance(outcome, New)]
     results: list[bytes | Problem] = [each if isinstance(each, Problem) else b"" for each in outcomes]
-    written = await _written(
-        connection, call, sound, profiles, ids_of(call.reservation, "doc", len(outcomes))
-    )
-    for new, body in zip(sound, written, strict=True):
+    ids = ids_of(call.reservation, "doc", len(outcomes))
+    for new, body in zip(sound, await _written(connection, call, sound, profiles, ids), strict=True):
         results[new.at] = body
     call.missing = len(outcomes) - len(sound)
     return bulk_answer("document", results)
 
 
-async def _profiles(connection: Connection, call: Call, bodies: Sequence[Any]) -> dict[str, str]:
+async def _profiles(
+    connection: Connection, call: Call, read: Sequence[New | Faulty | Problem]
+) -> dict[str, str]:
     """Those of all clients that are named, by items that are sound or not."""
-    named = (body.get("client_id") for body in bodies if isinstance(body, dict))
-    ids = {client_id for client_id in named if isinstance(client_id, str) and is_id(client_id, "cl")}
-    return await bulk.select_profiles(connection, call.account_id, [*ids]) if ids else {}
+    named = {each.content.client_id for each in read if isinstance(each, New)}
+    named |= {each.client_id for each in read if isinstance(each, Faulty)}
+    ids = [client_id for client_id in named if is_id(client_id, "cl")]
+    return await bulk.select_profiles(connection, call.account_id, ids) if ids else {}
 
 
-def _with_client(outcome: New | Problem, body: Any, profiles: Mapping[str, str]) -> New | Problem:
+def _with_client(read: New | Faulty | Problem, profiles: Mapping[str, str]) -> New | Problem:
     """An unknown client is among the item's faults, so that all of them are told at once."""
-    if isinstance(outcome, New):
-        return outcome if outcome.content.client_id in profiles else validation_error(NO_SUCH_CLIENT)
-    faults = {path: str(sentence) for path, sentence in (outcome.details or {}).items()}
-    if not faults or "client_id" in faults or body["client_id"] in profiles:
-        return outcome
+    if isinstance(read, New):
+        return read if read.content.client_id in profiles else validation_error(NO_SUCH_CLIENT)
+    if isinstance(read, Problem):
+        return read
+    if read.client_id in profiles:
+        return read.problem
+    faults = {path: str(sentence) for path, sentence in (read.problem.details or {}).items()}
     return validation_error(faults | NO_SUCH_CLIENT)
 
 
@@ -103,15 +120,15 @@ async def _written(
     if not sound:
         return []
     numbered = await _numbered(connection, call, sound)
-    rows = await in_slices(
-        lambda new: _row(call, new, ids[new.at], profiles[new.content.client_id]), numbered
+    bodies = await in_slices(
+        lambda new: _bodies(call, new, ids[new.at], profiles[new.content.client_id]), numbered
     )
-    bodies = await in_slices(stored_body, rows)
     await claim_block(connection, call.account_id, call.reservation)
     call.may_exist = True
-    used = {row.client_id: msgspec.Raw(row.client.encode()) for row in rows}
-    await bulk.insert_documents(connection, call.account_id, bodies, encode_json(used).decode(), now=call.now)
-    return await in_slices(lambda each: _shown(call, *each), zip(rows, bodies, strict=True))
+    used = {client_id: msgspec.Raw(profile.encode()) for client_id, profile in profiles.items()}
+    stored, shown = zip(*bodies, strict=True)
+    await bulk.insert_documents(connection, call.account_id, stored, encode_json(used).decode(), now=call.now)
+    return [*shown]
 
 
 async def _numbered(connection: Connection, call: Call, sound: Sequence[New]) -> Sequence[New]:
@@ -137,8 +154,9 @@ def _sequence(new: New) -> tuple[str, int]:
     return new.content.type, new.content.issued_date.year
 
 
-def _row(call: Call, new: New, document_id: str, client: str) -> DocumentRow:
-    return row_of(
+def _bodies(call: Call, new: New, document_id: str, client: str) -> tuple[str, bytes]:
+    """The document as stored, and as answered."""
+    row = row_of(
         new.content,
         document_id=document_id,
         status=new.status,
@@ -147,11 +165,9 @@ def _row(call: Call, new: New, document_id: str, client: str) -> DocumentRow:
         created_at=call.now,
         updated_at=call.now,
     )
-
-
-def _shown(call: Call, row: DocumentRow, body: str) -> bytes:
-    client = row.client if row.status == "draft" else None
-    return shown_body(Shown(row.id, body, row.status, row.due_date, client), call.today)
+    stored = stored_body(row)
+    live = client if row.status == "draft" else None
+    return stored, shown_body(Shown(row.id, stored, row.status, row.due_date, live), call.today)
 
 
 DOORS = {
