@@ -66,6 +66,11 @@ class Call:
         self.many: Many | None = None
         self.missing = 0
 
+    def stand_for(self, principal: Principal) -> None:
+        """Go on as the account is now, in whose time zone it may be another day."""
+        self.principal = principal
+        self.__dict__.pop("today", None)
+
     @cached_property
     def today(self) -> date:
         """The date in the account's time zone."""

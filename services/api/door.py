@@ -207,7 +207,7 @@ class Visit:
         )
         if not decision.granted:
             raise refusal(decision, self._documents)
-        call.principal = self._principal
+        call.stand_for(self._principal)
 
     async def _read_ahead(self, call: Call) -> Answer:
         """Read while the meter decides, and tell what was found once it has: else nobody learns it.

@@ -2,8 +2,10 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
-from account import Account
+from account import Account, caller
 
 from tests.services.api.conftest import Open
 from tests.services.api.test_admission import limited
@@ -37,3 +39,14 @@ def test_a_read_with_a_key_that_was_revoked_a_moment_ago_is_refused(account: Acc
 def test_a_read_of_nothing_is_counted_and_a_refused_one_says_that_it_is_refused(open_account: Open) -> None:
     account = limited(open_account, "api_calls=2")
     assert [account.http.get("/v1/documents/doc_none").status_code for _ in range(4)] == [404, 404, 429, 429]
+
+
+def test_a_read_after_a_change_of_the_accounts_time_zone_is_of_its_new_day(account: Account) -> None:
+    east, west = ("Pacific/Kiritimati", "Pacific/Niue")  # never on the same day
+    account.http.put("/v1/account", json={"time_zone": west})
+    here = datetime.now(ZoneInfo(west)).date()
+    sent = account.document(status="sent", issued_date="2020-01-01", due_date=here.isoformat())
+    assert account.get(sent["id"])["status"] == "sent"
+    with caller(account.product, account.key) as other:
+        other.put("/v1/account", json={"time_zone": east})
+    assert account.get(sent["id"])["status"] == "overdue"
