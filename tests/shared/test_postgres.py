@@ -75,5 +75,5 @@ async def test_a_pool_of_sessions_keeps_none(database_url: str) -> None:
         async with acquired(pool) as connection:
             await connection.execute("select pg_advisory_lock(1)")
         async with acquired(pool) as connection:
-            held = "select count(*) from pg_locks where locktype = 'advisory'"
+            held = "select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()"
             assert await connection.fetchval(held) == 0
