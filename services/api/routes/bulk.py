@@ -9,7 +9,6 @@ import msgspec
 from services.api.call import Call
 from services.api.domain.rules import validation_error
 from services.api.http import BODY_BYTES_MAX, JSON, Answer, decode_json
-from services.api.lane import in_slices
 from services.api.many import Many
 from services.api.problems import problem_answer
 from services.api.routes.holders import external_id_taken
@@ -24,12 +23,12 @@ FAULTS_MAX = 1_000
 ATTEMPTS_MAX = 5
 
 
-async def read_items(many: Many, read: Callable[[int, Any], T]) -> list[T | Problem]:
+async def read_items(call: Call, many: Many, read: Callable[[int, Any], T]) -> list[T | Problem]:
     """What ``read`` makes of each item's place and value, or the problem with it; raises invalid_json.
 
     Each is read whole before the next one: what it leaves behind is still in the processor's caches.
     """
-    return await in_slices(lambda item: _read(read, *item), enumerate(many.items))
+    return await call.state["lane"].in_slices(lambda item: _read(read, *item), enumerate(many.items))
 
 
 def _read(read: Callable[[int, Any], T], at: int, item: msgspec.Raw) -> T | Problem:

@@ -6,7 +6,6 @@ from services.api.call import Call
 from services.api.domain.client import Client, new_client
 from services.api.door import Door, Operation
 from services.api.http import Answer, encode_json
-from services.api.lane import in_slices
 from services.api.many import Many, many_under
 from services.api.routes.bulk import bulk_answer, read_items, require_all, tried_again, without_doubles
 from services.api.routes.shapes import client_body, client_row
@@ -24,7 +23,7 @@ Outcomes = Sequence[ClientRow | Problem]
 async def create_clients(call: Call) -> Answer:
     many = call.many or read_many(call.body)
     ids = ids_of(new_block(), "cl", len(many.items))
-    rows = await read_items(many, lambda at, body: _row(call, ids[at], new_client(body)))
+    rows = await read_items(call, many, lambda at, body: _row(call, ids[at], new_client(body)))
     return await tried_again(call, lambda connection: _created(connection, call, many, rows))
 
 
@@ -36,7 +35,7 @@ async def _created(connection: Connection, call: Call, many: Many, outcomes: Out
     if rows:
         columns = [*zip(*((row.id, row.profile, row.external_id, row.metadata) for row in rows), strict=True)]
         await bulk.insert_clients(connection, call.account_id, columns, now=call.now)
-    return bulk_answer("client", await in_slices(_shown, outcomes))
+    return bulk_answer("client", await call.state["lane"].in_slices(_shown, outcomes))
 
 
 async def _without_doubles(connection: Connection, call: Call, outcomes: Outcomes) -> Outcomes:

@@ -13,7 +13,6 @@ from services.api.domain.numbering import document_number
 from services.api.domain.rules import validation_error
 from services.api.door import Door, Operation
 from services.api.http import Answer, encode_json
-from services.api.lane import in_slices
 from services.api.many import Many, many_under
 from services.api.routes.bodies import shown_body, stored_body
 from services.api.routes.bulk import bulk_answer, read_items, require_all, tried_again, without_doubles
@@ -52,7 +51,7 @@ async def create_documents(call: Call) -> Answer:
     many = call.many or read_many(call.body)
     who = call.principal
     defaults = Defaults(who.currency, who.template, call.today)
-    read = await read_items(many, lambda at, body: _read_item(call, defaults, at, body))
+    read = await read_items(call, many, lambda at, body: _read_item(call, defaults, at, body))
     return await tried_again(call, lambda connection: _created(connection, call, many, read))
 
 
@@ -120,7 +119,7 @@ async def _written(
     if not sound:
         return []
     numbered = await _numbered(connection, call, sound)
-    bodies = await in_slices(
+    bodies = await call.state["lane"].in_slices(
         lambda new: _bodies(call, new, ids[new.at], profiles[new.content.client_id]), numbered
     )
     await claim_block(connection, call.account_id, call.reservation)

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
 
 from services.api import lane
-from services.api.lane import AT_WORK, PLACES, PLACES_OF_ACCOUNT, Lane, in_slices
+from services.api.lane import AT_WORK, PLACES, PLACES_OF_ACCOUNT, Lane
 from shared.errors import Problem
 
 
@@ -66,11 +67,22 @@ async def test_others_go_on_between_slices(monkeypatch: pytest.MonkeyPatch) -> N
         order.append("work")
         return number * 2
 
-    results, _ = await asyncio.gather(in_slices(work, range(3)), other())
+    results, _ = await asyncio.gather(Lane().in_slices(work, range(3)), other())
     assert results == [0, 2, 4]
     assert order == ["work", "other"] * 3
 
 
 async def test_what_goes_wrong_in_a_slice_is_told() -> None:
     with pytest.raises(ZeroDivisionError):
-        await in_slices(lambda number: 1 // number, [1, 0])
+        await Lane().in_slices(lambda number: 1 // number, [1, 0])
+
+
+async def test_one_call_is_worked_on_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane, "SLICE_S", 0.0)
+    held, order = Lane(), list[str]()
+
+    def of(name: str) -> Callable[[int], None]:
+        return lambda _: order.append(name)
+
+    await asyncio.gather(*(held.in_slices(of(name), range(5)) for name in "abc"))
+    assert "".join(order) == "aaaaabbbbbccccc"
