@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from statistics import median, quantiles
 
+import asyncpg
 import msgspec
 from load import Caller, Kind, open_line
 
@@ -20,8 +21,8 @@ BULK = f"{PATH}/bulk"
 LIVE = Kind("GET", lambda _: "/health/live")
 SIZES = (1_000, 200)
 BULK_CONNECTIONS = 4
-# Of each connection in a slice, so that a slice takes some seconds: at its end, not all of them are at work.
-DOCUMENTS_A_LINE = 8_000
+# Of each connection in a slice, so that a slice takes a second or two.
+DOCUMENTS_A_LINE = 5_000
 RATIO_MIN = 8.0
 STALL_MS_MAX = 20.0
 SINGLES = "single creates"
@@ -49,8 +50,22 @@ async def measure() -> Report:
 def _works(world: World, caller: Caller) -> dict[str, Work]:
     singles = [_single(caller, number) for number in range(200)]
     load = Load(url=world.urls[0], requests=singles, connections=CONNECTIONS, seconds=2)
-    bulks = {_name(size): _bulk(world, caller, size) for size in SIZES}
-    return {SINGLES: lambda: sliced(load), **bulks}
+    works = {SINGLES: lambda: sliced(load)} | {_name(size): _bulk(world, caller, size) for size in SIZES}
+    return {name: _on_empty(world, work) for name, work in works.items()}
+
+
+def _on_empty(world: World, work: Work) -> Work:
+    """Each slice inserts into a table that is empty, so that none has more of it to read than another."""
+
+    async def emptied() -> Slice:
+        connection = await asyncpg.connect(world.postgres.url)
+        try:
+            await connection.execute("truncate api.documents")
+        finally:
+            await connection.close()
+        return await work()
+
+    return emptied
 
 
 def _name(size: int) -> str:
@@ -114,7 +129,7 @@ def _report(found: Mapping[str, Sequence[Slice]], alone: Stalls, beside: Stalls)
     ratios = {size: _ratios(found, size) for size in SIZES}
     text = f"""\
 Drafts of three lines through one gateway process with its database and Redis, in turns: each by itself over
-{CONNECTIONS} connections, and many a call over {BULK_CONNECTIONS}.
+{CONNECTIONS} connections, and many a call over {BULK_CONNECTIONS}; each slice begins on an empty table.
 
 | | documents a second | call p50 ms | against single creates |
 | --- | ---: | ---: | ---: |
