@@ -1,14 +1,26 @@
 """A document's content as a value: read from a body, changed by a body, with its totals always in step."""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from services.api.domain.kinds import KINDS
 from services.api.domain.metadata import Metadata, own_rules
 from services.api.domain.money import EXPONENTS, shortest
+from services.api.domain.ordinary import (
+    CLIENT_ID_CHARS_MAX,
+    DESCRIPTION_CHARS_MAX,
+    ITEMS_MAX,
+    NOTES_CHARS_MAX,
+    TITLE_CHARS_MAX,
+    Ordinary,
+    OrdinaryLine,
+    read_ordinary,
+)
 from services.api.domain.rules import (
     Broken,
     Rule,
@@ -26,9 +38,6 @@ from services.api.domain.rules import (
 from services.api.domain.totals import compute_totals
 from shared.locales import LOCALES, PAGE_SIZES
 
-ITEMS_MAX = 5_000
-TITLE_CHARS_MAX = 500
-DESCRIPTION_CHARS_MAX = 5_000
 STATUSES_AT_CREATE = ("draft", "sent")
 STATUSES_AT_UPDATE = ("draft", "sent", "paid", "cancelled")
 
@@ -88,25 +97,6 @@ _DATES = frozenset({"issued_date", "due_date"})
 _SUMMED = frozenset({"items", "currency", "tax_rate"})
 
 
-def _ordinary(item: Any) -> Line | None:
-    """A line as most are, in a third of the time; about any other the rules decide, and say what is wrong with it."""
-    if item.__class__ is not dict or not item.keys() <= _ITEM_RULES.keys():
-        return None
-    title, description = item.get("title"), item.get("description", "")
-    if title.__class__ is not str or description.__class__ is not str or len(title) > TITLE_CHARS_MAX:
-        return None
-    is_shown = title.isprintable() and description.isprintable() and not title.isspace()
-    if not title or not is_shown or len(description) > DESCRIPTION_CHARS_MAX:
-        return None
-    quantity, rate = item.get("quantity"), item.get("rate")
-    if quantity is None or rate is None:
-        return None
-    try:
-        return Line(title=title, description=description, quantity=amount(quantity), rate=amount(rate))
-    except Broken:
-        return None
-
-
 def _items(value: Any) -> tuple[Line, ...]:
     if not isinstance(value, list):
         raise Broken("Must be a list of lines")
@@ -115,9 +105,6 @@ def _items(value: Any) -> tuple[Line, ...]:
     lines: list[Line] = []
     faults: dict[str, str] = {}
     for index, item in enumerate(value):
-        if line := _ordinary(item):
-            lines.append(line)
-            continue
         if not isinstance(item, dict):
             faults[f"[{index}]"] = "Must be an object with title, quantity and rate"
             continue
@@ -134,13 +121,13 @@ def _items(value: Any) -> tuple[Line, ...]:
 def _rules(templates: tuple[str, ...], statuses: tuple[str, ...]) -> dict[str, Rule]:
     return {
         "type": one_of(tuple(KINDS)),
-        "client_id": text(chars_max=100, chars_min=1),
+        "client_id": text(chars_max=CLIENT_ID_CHARS_MAX, chars_min=1),
         "currency": currency(EXPONENTS),
         "issued_date": day,
         "due_date": optional(day),
         "items": _items,
         "tax_rate": optional(percentage, Decimal(0)),
-        "notes": optional(text(chars_max=10_000), ""),
+        "notes": optional(text(chars_max=NOTES_CHARS_MAX), ""),
         "template": one_of(templates),
         "locale": optional(one_of(LOCALES)),
         "page_size": optional(one_of(PAGE_SIZES)),
@@ -155,6 +142,45 @@ class Documents:
         self._create = _rules(templates, STATUSES_AT_CREATE)
         self._update = _rules(templates, STATUSES_AT_UPDATE)
         self._create_unnamed = self._create | own_rules({})
+
+    def ordinary(self, body: bytes | msgspec.Raw, defaults: Defaults) -> tuple[Content, str] | None:
+        """What ``new`` makes of the body's JSON, in a third of the time, where all is as it mostly is; else None."""
+        given = read_ordinary(body)
+        if given is None:
+            return None
+        try:
+            content = self._ordinary(given, defaults)
+        except Broken:
+            return None
+        is_sound = content.total >= 0 and (
+            content.due_date is None or content.due_date >= content.issued_date
+        )
+        return (content, given.status or "draft") if is_sound else None
+
+    def _ordinary(self, given: Ordinary, defaults: Defaults) -> Content:
+        """Raises Broken."""
+        rules = self._create_unnamed
+        code = defaults.currency if given.currency is None else rules["currency"](given.currency)
+        tax_rate = Decimal(0) if given.tax_rate is None else percentage(given.tax_rate)
+        issued = given.issued_date or defaults.today
+        kind = rules["type"](given.type)
+        if given.status is not None:
+            rules["status"](given.status)
+        return Content(
+            type=kind,
+            client_id=given.client_id,
+            currency=code,
+            issued_date=issued,
+            due_date=_due_date(kind, issued) if given.due_date is UNSET else given.due_date,
+            tax_rate=tax_rate,
+            notes=given.notes or "",
+            template=defaults.template if given.template is None else rules["template"](given.template),
+            locale=rules["locale"](given.locale),
+            page_size=rules["page_size"](given.page_size),
+            external_id=rules["external_id"](given.external_id),
+            metadata={} if given.metadata is None else rules["metadata"](given.metadata),
+            **_totals(list(map(_plain_line, given.items)), tax_rate, EXPONENTS[code]),
+        )
 
     def new(self, body: Any, defaults: Defaults, external_id: str | None = None) -> tuple[Content, str]:
         """A new document's content and its status; raises validation_error.
@@ -211,7 +237,8 @@ def _read(
     if sound >= _DATES and values["due_date"] and values["due_date"] < values["issued_date"]:
         faults["due_date"] = "Must not be before issued_date"
     if sound >= _SUMMED:
-        values |= _totals(values["items"], values["tax_rate"], EXPONENTS[values["currency"]])
+        lines = [(line.title, line.description, line.quantity, line.rate) for line in values["items"]]
+        values |= _totals(lines, values["tax_rate"], EXPONENTS[values["currency"]])
         if values["total"] < 0:
             faults["items"] = "Must not add up to a negative total"
     if faults:
@@ -219,12 +246,18 @@ def _read(
     return values
 
 
-def _totals(lines: tuple[Line, ...], tax_rate: Decimal, exponent: int) -> dict[str, Any]:
+def _plain_line(line: OrdinaryLine) -> tuple[str, str, Decimal, Decimal]:
+    return line.title, line.description or "", amount(line.quantity), amount(line.rate)
+
+
+def _totals(
+    lines: Sequence[tuple[str, str, Decimal, Decimal]], tax_rate: Decimal, exponent: int
+) -> dict[str, Any]:
     """The lines with their amounts, and what they add up to, as fields of a Content."""
-    totals = compute_totals([(line.quantity, line.rate) for line in lines], tax_rate, exponent)
+    totals = compute_totals([line[2:] for line in lines], tax_rate, exponent)
     items = tuple(
-        msgspec.structs.replace(line, amount=shortest(line_amount))
-        for line, line_amount in zip(lines, totals.amounts, strict=True)
+        Line(title=title, description=description, quantity=quantity, rate=rate, amount=shortest(line_amount))
+        for (title, description, quantity, rate), line_amount in zip(lines, totals.amounts, strict=True)
     )
     return {
         "items": items,

@@ -1,14 +1,14 @@
 """What bulk creates share: reading a call's items, and its answer of a result for each of them, in their order."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import asyncpg
 import msgspec
 
 from services.api.call import Call
 from services.api.domain.rules import validation_error
-from services.api.http import BODY_BYTES_MAX, JSON, Answer, decode_json
+from services.api.http import BODY_BYTES_MAX, JSON, Answer
 from services.api.many import Many
 from services.api.problems import problem_answer
 from services.api.routes.holders import external_id_taken
@@ -23,21 +23,22 @@ FAULTS_MAX = 1_000
 ATTEMPTS_MAX = 5
 
 
-async def read_items(call: Call, many: Many, read: Callable[[int, Any], T]) -> list[T | Problem]:
-    """What ``read`` makes of each item's place and value, or the problem with it; raises invalid_json.
+async def read_items(call: Call, many: Many, read: Callable[[int, msgspec.Raw], T]) -> list[T | Problem]:
+    """What ``read`` makes of each item at its place, or the problem with it; raises invalid_json.
 
     Each is read whole before the next one: what it leaves behind is still in the processor's caches.
     """
     return await call.state["lane"].in_slices(lambda item: _read(read, *item), enumerate(many.items))
 
 
-def _read(read: Callable[[int, Any], T], at: int, item: msgspec.Raw) -> T | Problem:
+def _read(read: Callable[[int, msgspec.Raw], T], at: int, item: msgspec.Raw) -> T | Problem:
     if len(memoryview(item)) > BODY_BYTES_MAX:
         return Problem("payload_too_large", f"The item is larger than {BODY_BYTES_MAX:,} bytes")
-    body = decode_json(bytes(item))
     try:
-        return read(at, body)
+        return read(at, item)
     except Problem as problem:
+        if problem.code == "invalid_json":
+            raise
         return problem
 
 

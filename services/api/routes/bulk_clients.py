@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from services.api.call import Call
-from services.api.domain.client import Client, new_client
+from services.api.domain.client import new_client
 from services.api.door import Door, Operation
-from services.api.http import Answer, encode_json
+from services.api.http import Answer, decode_json, encode_json
 from services.api.many import Many, many_under
 from services.api.routes.bulk import bulk_answer, read_items, require_all, tried_again, without_doubles
 from services.api.routes.shapes import client_body, client_row
@@ -23,7 +25,7 @@ Outcomes = Sequence[ClientRow | Problem]
 async def create_clients(call: Call) -> Answer:
     many = call.many or read_many(call.body)
     ids = ids_of(new_block(), "cl", len(many.items))
-    rows = await read_items(call, many, lambda at, body: _row(call, ids[at], new_client(body)))
+    rows = await read_items(call, many, lambda at, item: _row(call, ids[at], item))
     return await tried_again(call, lambda connection: _created(connection, call, many, rows))
 
 
@@ -47,7 +49,8 @@ async def _without_doubles(connection: Connection, call: Call, outcomes: Outcome
     return without_doubles(outcomes, lambda row: row.external_id, taken)
 
 
-def _row(call: Call, client_id: str, client: Client) -> ClientRow:
+def _row(call: Call, client_id: str, item: msgspec.Raw) -> ClientRow:
+    client = new_client(decode_json(bytes(item)))
     return client_row(client, client_id=client_id, created_at=call.now, updated_at=call.now)
 
 

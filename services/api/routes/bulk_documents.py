@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
@@ -12,11 +11,11 @@ from services.api.domain.lifecycle import NUMBERED_STATUSES
 from services.api.domain.numbering import document_number
 from services.api.domain.rules import validation_error
 from services.api.door import Door, Operation
-from services.api.http import Answer, encode_json
+from services.api.http import Answer, decode_json, encode_json
 from services.api.many import Many, many_under
 from services.api.routes.bodies import shown_body, stored_body
 from services.api.routes.bulk import bulk_answer, read_items, require_all, tried_again, without_doubles
-from services.api.routes.documents import NO_SUCH_CLIENT
+from services.api.routes.documents import NO_SUCH_CLIENT, defaults_of
 from services.api.routes.shapes import row_of
 from services.api.store import bulk
 from services.api.store.ids import ids_of, is_id
@@ -49,15 +48,18 @@ Outcomes = Sequence[New | Problem]
 
 async def create_documents(call: Call) -> Answer:
     many = call.many or read_many(call.body)
-    who = call.principal
-    defaults = Defaults(who.currency, who.template, call.today)
-    read = await read_items(call, many, lambda at, body: _read_item(call, defaults, at, body))
+    defaults = defaults_of(call)
+    read = await read_items(call, many, lambda at, item: _read_item(call, defaults, at, item))
     return await tried_again(call, lambda connection: _created(connection, call, many, read))
 
 
-def _read_item(call: Call, defaults: Defaults, at: int, body: Any) -> New | Faulty:
+def _read_item(call: Call, defaults: Defaults, at: int, item: msgspec.Raw) -> New | Faulty:
+    documents = call.state["documents"]
+    if found := documents.ordinary(item, defaults):
+        return New(at, *found)
+    body = decode_json(bytes(item))
     try:
-        return New(at, *call.state["documents"].new(body, defaults))
+        return New(at, *documents.new(body, defaults))
     except Problem as problem:
         if not problem.details or "client_id" in problem.details:
             raise

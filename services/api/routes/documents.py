@@ -35,12 +35,16 @@ NO_SUCH_CLIENT = {"client_id": "No such client"}
 
 
 async def create_document(call: Call) -> Answer:
-    return await created_document(call, decode_json(call.body))
+    read = call.state["documents"].ordinary(call.body, defaults_of(call))
+    return await _created(call, *(read or await _read_new(call, decode_json(call.body), None)))
 
 
-async def created_document(call: Call, body: Any, external_id: str | None = None) -> Answer:
-    """``external_id`` is the one in the path, if so; raises external_id_taken."""
-    content, status = await _read_new(call, body, external_id)
+async def created_document(call: Call, body: Any, external_id: str) -> Answer:
+    """``external_id`` is the one in the path; raises external_id_taken."""
+    return await _created(call, *await _read_new(call, body, external_id))
+
+
+async def _created(call: Call, content: Content, status: str) -> Answer:
     is_single = status == "draft" and content.external_id is None
     opened = call.connection() if is_single else call.transaction()
     async with held_once(call, content.external_id), opened as connection:
@@ -151,13 +155,15 @@ async def _move(call: Call, action: str) -> Answer:
 
 
 async def _read_new(call: Call, body: Any, external_id: str | None) -> tuple[Content, str]:
-    who = call.principal
-    defaults = Defaults(who.currency, who.template, call.today)
     try:
-        return call.state["documents"].new(body, defaults, external_id)
+        return call.state["documents"].new(body, defaults_of(call), external_id)
     except Problem as problem:
         async with call.connection() as connection:
             raise await _with_client(connection, call, problem, body) from None
+
+
+def defaults_of(call: Call) -> Defaults:
+    return Defaults(call.principal.currency, call.principal.template, call.today)
 
 
 async def _read_changed(

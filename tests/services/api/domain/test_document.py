@@ -5,10 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from services.api.domain import document
 from services.api.domain.document import Content, Defaults, Documents
 from services.api.domain.kinds import KINDS
 from shared.errors import Problem
@@ -180,32 +177,3 @@ def test_optional_fields_may_be_emptied_by_null() -> None:
 @pytest.mark.parametrize("field", ["tax_rate", "due_date", "issued_date", "currency"])
 def test_empty_text_is_no_number_and_no_date(field: str) -> None:
     assert set(details_of(body(**{field: ""}))) == {field}
-
-
-TEXTS = st.one_of(
-    st.text(max_size=12),
-    st.sampled_from(["", " ", "\u00a0", "\x00", "\ud800", "a\nb", "x" * 501, "x" * 5_001, None, 5, ["x"]]),
-)
-NUMBERS = st.one_of(
-    st.integers(-(10**13), 10**13), st.decimals(allow_nan=False, allow_infinity=False, places=7),
-    st.sampled_from([None, True, "", "1.5", "1e5", "-0", Decimal("Infinity"), Decimal("1E+3"), Decimal("-0.00"), [1]]),
-)  # fmt: skip
-LINES = st.fixed_dictionaries(
-    {}, optional={"title": TEXTS, "description": TEXTS, "quantity": NUMBERS, "rate": NUMBERS, "unit": TEXTS}
-)
-
-
-@given(
-    st.lists(st.one_of(LINES, st.sampled_from([LINE, {**LINE, "description": "x"}, None, 5, []])), max_size=3)
-)
-def test_an_ordinary_line_is_read_as_the_rules_would_read_it(lines: list[Any]) -> None:
-    def outcome() -> object:
-        try:
-            return DOCUMENTS.new({"type": "invoice", "client_id": "cl_1", "items": lines}, DEFAULTS)
-        except Problem as problem:
-            return problem.details
-
-    shortly = outcome()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(document, "_ordinary", lambda _: None)
-        assert repr(shortly) == repr(outcome())
