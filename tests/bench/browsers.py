@@ -63,7 +63,7 @@ async def opened_browser_ways() -> AsyncGenerator[dict[str, Way]]:
             ),
             "warm_page": Way(
                 name="the bare warm page",
-                documents=120,
+                documents=240,
                 warm_up=10,
                 prepare=_printing(bare.print),
             ),

@@ -89,14 +89,14 @@ async def opened_ways() -> AsyncGenerator[dict[str, Way]]:
 
 
 async def _in_turns(ways: dict[str, Way]) -> Found:
-    """A slice of each way in each round, so that what else the machine does meets all of them."""
+    """A slice of each way in each round, kin beside each other, so that what else is done here meets all of them."""
     numbers = count(1)
     for way in ways.values():
         await measured(way, [invoice(next(numbers)) for _ in range(way.warm_up)])
     found: Found = {name: [] for name in ways}
     for number in range(ROUNDS):
         await quiet()
-        for name, way in sorted(ways.items(), reverse=number % 2 == 1):
+        for name, way in reversed(ways.items()) if number % 2 else ways.items():
             if number < way.rounds:
                 gc.collect()
                 jobs = [invoice(next(numbers)) for _ in range(way.documents)]
@@ -120,7 +120,7 @@ def _text(ways: dict[str, Way], found: Found) -> str:
     rows = "\n".join(_row(way, found, name) for name, way in ways.items())
     return f"""\
 One invoice of ten lines on one page, tagged, with an outline and the same fonts; each PDF is a document of its own.
-{ROUNDS} rounds; in each every way has its turn of one to three seconds. Every way has two cores, and two browsers,
+{ROUNDS} rounds; in each every way has its turn of one to four seconds. Every way has two cores, and two browsers,
 pages or processes that work at the same time, but for the worker, which has three browsers as it always does; what it
 needs was started and warmed up before.
 

@@ -43,7 +43,7 @@ async def opened_product_ways(world: World) -> AsyncGenerator[dict[str, Way]]:
         worker, whole = FullQueue(world, redis), WholeWay(world.urls[0], await seller(world))
         yield {
             "worker": Way(
-                name="our worker, on a full queue", documents=120, warm_up=20, prepare=worker.prepare
+                name="our worker, on a full queue", documents=240, warm_up=20, prepare=worker.prepare
             ),
             "whole": Way(
                 name=f"our whole way, {CALLERS} callers", documents=120, warm_up=20, prepare=whole.prepare
