@@ -275,9 +275,13 @@ class Chromium:
             await page.close()
         page = await self.launcher.launch()
         self.pages.add(page)
+        await self._calm(page)
+        return page
+
+    async def _calm(self, page: Page) -> None:
+        """Again and again: some of its processes come late, and under root a browser raises some by itself."""
         if self.wear.niceness:
             lower_priority(await page.processes(), self.wear.niceness)
-        return page
 
     async def _worn(self, page: Page) -> str:
         """Why the page must go, if it must."""
@@ -290,6 +294,7 @@ class Chromium:
                 await page.turn()
             if page.prints - page.weighed_at >= PRINTS_UNWEIGHED_MAX:
                 await page.weigh()
+                await self._calm(page)
         except (Error, TimeoutError):
             return "broken"
         return "memory" if page.memory_bytes > self.wear.memory_bytes_max else ""

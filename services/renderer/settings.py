@@ -20,8 +20,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The headless browser's executable; empty lets Playwright find the one that it installed."""
     chromium_sandbox: bool | None = None
     """Chromium's own sandbox, true or false; when empty it is on, except under root, where it cannot be."""
-    renderer_pages: int = 3
-    """PDFs that one worker prints at the same time, each in a browser of its own; one more than cores is right."""
+    renderer_pages: int = 2
+    """PDFs that one worker prints at the same time, each in a browser of its own; as many as cores is right."""
     renderer_export_pages: int = 1
     """Browsers beside these that print exports and let single PDFs go first; 0 for none."""
     renderer_prints_max: int = 1000

@@ -30,8 +30,8 @@ own ways, which begin with the document itself and end with the finished file.
 - *The bare warm page*: the same two browsers as our worker's, `Page.setDocumentContent` and `Page.printToPDF` over the
   DevTools protocol, and nothing else. It is what all is compared with.
 - *Our worker*: a worker process on a queue that was filled while it stood still, until the last PDF lies in the store,
-  a folder: words, HTML, print, proof, finishing and storing. During all but the print a browser would stand still:
-  hence the third.
+  a folder: words, HTML, print, proof, finishing and storing. Documents are filled ahead of both
+  browsers, and a browser prints the next while Python finishes the last.
 - *Our whole way*: callers who `GET` the PDFs of documents that nobody has asked for before, with gateway, metering,
   PostgreSQL, Valkey, the worker and the callers all on the same two cores.
 - *The bulk way*: documents of one account in parts of 100, split, each proved to be its own and finished, in two
@@ -121,8 +121,7 @@ def _text(ways: dict[str, Way], found: Found) -> str:
     return f"""\
 One invoice of ten lines on one page, tagged, with an outline and the same fonts; each PDF is a document of its own.
 {ROUNDS} rounds; in each every way has its turn of one to four seconds. Every way has two cores, and two browsers,
-pages or processes that work at the same time, but for the worker, which has three browsers as it always does; what it
-needs was started and warmed up before.
+pages or processes that work at the same time; what it needs was started and warmed up before.
 
 | way | PDFs a second, median | lowest to highest | of the bare warm page | kB a PDF |
 | --- | ---: | ---: | ---: | ---: |
