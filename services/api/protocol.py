@@ -4,18 +4,17 @@ No client can make the gateway hold more than a few requests and one answer of i
 """
 
 import asyncio
-import socket
-import struct
 from typing import Any, cast
 
 import httptools
-from uvicorn._types import ASGI3Application, ASGISendEvent
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from services.api.http import ClientDisconnectedError, encode_json, new_request_id
+from services.api.http import encode_json, new_request_id
+from services.api.writing import heard
 from shared.errors import Code
 
 HEADER_BYTES_MAX = 64 * 1024
@@ -157,7 +156,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._active = cycle
-        super()._start_asgi_task(cycle, _heard(cycle, app))
+        super()._start_asgi_task(cycle, heard(cycle, app))
 
     def _parse_on(self) -> None:
         """Parse what has come as far as there is room for it; until all is parsed, nothing is read."""
@@ -274,42 +273,3 @@ def _refusal(status: bytes, code: Code, message: str) -> bytes:
         b"HTTP/1.1 %s\r\ncontent-type: application/json\r\nx-request-id: %s\r\n"
         b"connection: close\r\ncontent-length: %d\r\n\r\n%s" % (status, new_request_id(), len(body), body)
     )
-
-
-def _heard(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Application:
-    """The application, whose stream raises ClientDisconnectedError once nobody hears it."""
-    is_old = cycle.scope["http_version"] == "1.0"
-
-    async def send(message: ASGISendEvent) -> None:
-        if is_old:
-            _unchunk(cycle, message)
-        await cycle.send(message)
-        if cycle.disconnected and message.get("more_body"):
-            raise ClientDisconnectedError
-
-    async def run(scope: Any, receive: Any, _: Any) -> None:
-        try:
-            await app(scope, receive, send)
-        finally:
-            if is_old and cycle.response_started and not cycle.response_complete:
-                _cut(cycle.transport)
-
-    return run
-
-
-def _cut(transport: asyncio.Transport) -> None:
-    """Close with a reset, not with an end, which the client would take for that of the answer."""
-    transport.get_extra_info("socket").setsockopt(
-        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-    )
-    transport.abort()
-
-
-def _unchunk(cycle: RequestResponseCycle, message: Any) -> None:
-    """HTTP/1.0 knows no chunks: a body of unknown length ends with the connection."""
-    if message["type"] == "http.response.start":
-        if not any(name == b"content-length" for name, _ in message["headers"]):
-            cycle.chunked_encoding = cycle.keep_alive = False
-            cycle.default_headers = [header for header in cycle.default_headers if header[0] != b"connection"]
-    elif cycle.chunked_encoding is False and not cycle.keep_alive and cycle.expected_content_length == 0:
-        cycle.expected_content_length = len(message.get("body", b""))

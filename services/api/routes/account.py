@@ -8,8 +8,9 @@ import msgspec
 from services.api.admission import StaleGenerationError
 from services.api.call import Call
 from services.api.domain.account import LOCALE, OWN_RULES, PAGE_SIZE, PROFILE_RULES, changed_account
-from services.api.door import Door, Operation
+from services.api.door import Door
 from services.api.http import Answer, decode_json, encode_json, json_answer
+from services.api.operation import Operation
 from services.api.routes.shapes import profile_of
 from services.api.store import accounts, logos
 from services.api.store.accounts import AccountRow

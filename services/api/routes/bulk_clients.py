@@ -6,9 +6,10 @@ import msgspec
 
 from services.api.call import Call
 from services.api.domain.client import new_client
-from services.api.door import Door, Operation
+from services.api.door import Door
 from services.api.http import Answer, decode_json, encode_json
 from services.api.many import Many, many_under
+from services.api.operation import Operation
 from services.api.routes.bulk import bulk_answer, read_items, require_all, tried_again, without_doubles
 from services.api.routes.shapes import client_body, client_row
 from services.api.store import bulk

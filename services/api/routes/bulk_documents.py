@@ -10,9 +10,10 @@ from services.api.domain.document import Content, Defaults
 from services.api.domain.lifecycle import NUMBERED_STATUSES
 from services.api.domain.numbering import document_number
 from services.api.domain.rules import validation_error
-from services.api.door import Door, Operation
+from services.api.door import Door
 from services.api.http import Answer, decode_json, encode_json
 from services.api.many import Many, many_under
+from services.api.operation import Operation
 from services.api.routes.bodies import shown_body, stored_body
 from services.api.routes.bulk import bulk_answer, read_items, require_all, tried_again, without_doubles
 from services.api.routes.documents import NO_SUCH_CLIENT, defaults_of

@@ -3,8 +3,9 @@
 from services.api.call import Call
 from services.api.domain.metadata import NO_EXTERNAL_ID, is_external_id
 from services.api.domain.rules import validation_error
-from services.api.door import Door, Operation
+from services.api.door import Door
 from services.api.http import Answer, decode_json
+from services.api.operation import Operation
 from services.api.routes.clients import (
     changed_client,
     created_client,

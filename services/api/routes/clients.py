@@ -4,8 +4,9 @@ from typing import Any
 
 from services.api.call import Call
 from services.api.domain.client import new_client, with_changes
-from services.api.door import Door, Operation
+from services.api.door import Door
 from services.api.http import Answer, decode_json, encode_json, json_answer
+from services.api.operation import Operation
 from services.api.routes.holders import held_once, named_in
 from services.api.routes.lists import WINDOW_PARAMETERS, list_body, read_window
 from services.api.routes.shapes import client_body, client_of, client_row

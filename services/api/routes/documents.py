@@ -15,8 +15,9 @@ from services.api.domain.lifecycle import (
 from services.api.domain.metadata import OWN_FIELDS
 from services.api.domain.numbering import document_number
 from services.api.domain.rules import read_fields, validation_error
-from services.api.door import Door, Operation
+from services.api.door import Door
 from services.api.http import JSON, Answer, decode_json, json_answer
+from services.api.operation import Operation
 from services.api.routes.bodies import body_around_client, shown_bodies, shown_row, stored_body
 from services.api.routes.filters import FILTER_PARAMETERS, read_filter, read_order
 from services.api.routes.holders import held_once, named_in

@@ -18,9 +18,10 @@ from services.api.domain.export import (
     require_unfinished,
 )
 from services.api.domain.rules import read_fields, validation_error
-from services.api.door import Door, Operation
+from services.api.door import Door
 from services.api.exports import archive_path, part_path
 from services.api.http import Answer, Headers, decode_json, header, is_known, json_answer
+from services.api.operation import Operation
 from services.api.problems import problem_answer
 from services.api.routes.lists import WINDOW_PARAMETERS, list_body, read_window
 from services.api.store import export_parts, exports

@@ -1,9 +1,10 @@
 """The account's logo over HTTP: given as an image, kept and answered as a PNG of our own."""
 
 from services.api.call import Call
-from services.api.door import Door, Operation
+from services.api.door import Door
 from services.api.http import Answer, Headers, is_known, json_answer, media_type
 from services.api.logos import MEDIA_TYPES
+from services.api.operation import Operation
 from services.api.routes.account import LOGO_PATH, fields_of, locked_account, logo_body, write_account
 from services.api.store import accounts, logos
 from shared.errors import Problem

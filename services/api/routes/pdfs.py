@@ -1,8 +1,9 @@
 """A document as PDF over HTTP: rendered once per state, then answered from the store or with 304."""
 
 from services.api.call import Call
-from services.api.door import Door, Operation
+from services.api.door import Door
 from services.api.http import Answer, Headers, is_known
+from services.api.operation import Operation
 from services.api.pdf import as_render
 from services.api.routes.documents import no_such_document, path_document_id
 from services.api.routes.lists import choice

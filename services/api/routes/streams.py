@@ -8,8 +8,9 @@ from typing import TypeVar
 import msgspec
 
 from services.api.call import Call
-from services.api.door import Door, Operation
+from services.api.door import Door
 from services.api.http import Answer, Headers, encode_json
+from services.api.operation import Operation
 from services.api.routes.bodies import completed, shown_body
 from services.api.routes.filters import FILTER_PARAMETERS, read_filter, read_order
 from services.api.routes.shapes import client_body

@@ -2,8 +2,9 @@
 
 from services.api.call import Call
 from services.api.domain.kinds import KINDS
-from services.api.door import Door, Operation
+from services.api.door import Door
 from services.api.http import Answer, Headers, is_known, json_answer
+from services.api.operation import Operation
 from services.api.pdf import Render
 from services.api.previews import FORMATS, Look, as_render, preview_job, with_account
 from services.api.routes.account import found_account

@@ -1,8 +1,9 @@
 """The account's usage over HTTP, as metering tells it."""
 
 from services.api.call import Call
-from services.api.door import Door, Operation
+from services.api.door import Door
 from services.api.http import Answer, bad_parameter, json_answer
+from services.api.operation import Operation
 
 
 async def read_usage(call: Call) -> Answer:
