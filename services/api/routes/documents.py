@@ -73,8 +73,9 @@ async def list_documents(call: Call) -> Answer:
     async with call.connection() as connection:
         page = await select_page(connection, call.account_id, kept, span)
         found = await shown_bodies(connection, call, page.rows)
-    places = [Position(row.key, row.id) for row in page.rows]
-    return json_answer(page_body(window, list(map(msgspec.Raw, found)), page.total, places, least=page.least))
+    last = page.rows[window.per_page - 1] if len(page.rows) > window.per_page else None
+    place = None if last is None else Position(last.key, last.id)
+    return json_answer(page_body(window, list(map(msgspec.Raw, found)), page.total, place, least=page.least))
 
 
 async def read_document(call: Call) -> Answer:

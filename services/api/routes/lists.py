@@ -54,23 +54,23 @@ def read_window(query: dict[str, str], id_prefix: str, order: Order = NEWEST) ->
 
 
 def list_body(
-    window: Window, found: Sequence[Any], total: int | None, ids: Sequence[str], *, least: int = 0
+    window: Window, found: Sequence[Any], total: int | None, ids: Sequence[str]
 ) -> dict[str, object]:
-    """The documented page; ``found`` and ``ids`` hold one more than a page when there is more."""
-    return page_body(window, found, total, [Position(None, each) for each in ids], least=least)
+    """The documented page of the newest; ``found`` and ``ids`` hold one more than a page when there is more."""
+    more = len(ids) > window.per_page
+    return page_body(window, found, total, Position(None, ids[window.per_page - 1]) if more else None)
 
 
 def page_body(
-    window: Window, found: Sequence[Any], total: int | None, places: Sequence[Position], *, least: int = 0
+    window: Window, found: Sequence[Any], total: int | None, last: Position | None, *, least: int = 0
 ) -> dict[str, object]:
-    """As list_body, in any order; ``least`` is what is known of a total that is not counted."""
-    more = len(places) > window.per_page
+    """A page in any order; ``last`` is where it ends when there is more, ``least`` what is known of no total."""
     pagination: dict[str, object] = {
         "page": window.page,
         "per_page": window.per_page,
         "total": total,
         "total_pages": None if total is None else ceil(total / window.per_page),
-        "next_cursor": _encode_cursor(window.order, places[window.per_page - 1]) if more else None,
+        "next_cursor": None if last is None else _encode_cursor(window.order, last),
     }
     if total is None:
         pagination["total_is_at_least"] = least
