@@ -1,6 +1,7 @@
 """One way to reach PostgreSQL: a bounded pool that opens lazily, so that a service starts before its database."""
 
 import asyncio
+from collections import deque
 from typing import Any, TypeAlias, Union
 
 import asyncpg
@@ -8,30 +9,89 @@ from asyncpg.pool import PoolConnectionProxy
 
 Connection: TypeAlias = Union["asyncpg.Connection[asyncpg.Record]", "PoolConnectionProxy[asyncpg.Record]"]
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Proxy: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 CONNECT_TIMEOUT_S = 5.0
 ACQUIRE_TIMEOUT_S = 5.0
-# Connections that are kept at hand; others go back to the pool, which closes what is idle for so long.
-KEPT_MAX = 8
 IDLE_S = 300.0
 QUERIES_MAX = 50_000
 
 
 class KeptPool(asyncpg.Pool):
-    """A pool that keeps some connections as they were given back: to clean and book them costs more than most reads.
+    """A pool that keeps its connections as they were given back: to clean and book them costs more than most reads.
 
-    For those with nothing in a session that outlives its transaction: no settings, session locks or listening.
+    For those with nothing in a session that outlives its transaction: no settings, session locks or listening. Who has
+    to wait is handed the next connection that is given back, in turn.
     """
 
     def __init__(self, url: str, **options: Any) -> None:
         super().__init__(url, connection_class=asyncpg.Connection, record_class=asyncpg.Record, **options)
-        self.kept: list[PoolConnectionProxy[asyncpg.Record]] = []
-        self.waiting = 0
+        self.kept: list[Proxy] = []
+        self.waiting: deque[asyncio.Future[Proxy | None]] = deque()
+        self._taken = 0  # from the pool, be they kept or in use
+
+    async def lend(self) -> "Proxy":
+        """Raises TimeoutError when all are in use for too long."""
+        while self.kept:
+            connection = self.kept.pop()
+            if not is_lost(connection):
+                return connection
+            self._taken -= 1
+        if self._taken < self.get_max_size():
+            return await self._take()
+        async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
+            while (connection := await self._handed()) is None:
+                if self._taken < self.get_max_size():
+                    return await self._take()
+        return connection
+
+    async def give_back(self, connection: "Proxy", *, broken: bool) -> None:
+        if broken or is_lost(connection):
+            await self._drop(connection)
+        elif not self._hand_over(connection):
+            self.kept.append(connection)
 
     async def close(self) -> None:
         while self.kept:
             await self.release(self.kept.pop())
         await super().close()
+
+    async def _take(self) -> "Proxy":
+        self._taken += 1
+        try:
+            return await _acquired(self)
+        except BaseException:
+            self._taken -= 1
+            self._hand_over(None)
+            raise
+
+    async def _drop(self, connection: "Proxy") -> None:
+        """Back to the pool, and whoever waits may take another."""
+        try:
+            await self.release(connection)
+        finally:
+            self._taken -= 1
+            self._hand_over(None)
+
+    async def _handed(self) -> "Proxy | None":
+        """The next connection that is given back, or None when one may be taken from the pool instead."""
+        place: asyncio.Future[Proxy | None] = asyncio.get_running_loop().create_future()
+        self.waiting.append(place)
+        try:
+            return await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled() and not self._hand_over(place.result()):
+                self.kept += filter(None, [place.result()])
+            raise
+
+    def _hand_over(self, connection: "Proxy | None") -> bool:
+        """Whether there was anybody who waited for it."""
+        while self.waiting:
+            place = self.waiting.popleft()
+            if not place.done():
+                place.set_result(connection)
+                return True
+        return False
 
 
 async def open_pool(
@@ -72,29 +132,24 @@ class acquired:  # noqa: N801 - reads as what it is where it is used
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._connection: PoolConnectionProxy[asyncpg.Record] | None = None
+        self._connection: Proxy | None = None
 
     async def __aenter__(self) -> Connection:
-        kept = self._pool.kept if isinstance(self._pool, KeptPool) else []
-        while kept:
-            connection = kept.pop()
-            if not is_lost(connection):
-                self._connection = connection
-                return connection
-        self._connection = await _waited(self._pool)
+        pool = self._pool
+        self._connection = await (pool.lend() if isinstance(pool, KeptPool) else _acquired(pool))
         return self._connection
 
     async def __aexit__(self, failed: type[BaseException] | None, *_: object) -> None:
         connection, pool = self._connection, self._pool
         if connection is None:
             return
-        if isinstance(pool, KeptPool) and not (failed or pool.waiting or len(pool.kept) >= KEPT_MAX):
-            pool.kept.append(connection)
+        if isinstance(pool, KeptPool):
+            await pool.give_back(connection, broken=failed is not None)
         else:
             await pool.release(connection)
 
 
-def is_lost(connection: "PoolConnectionProxy[asyncpg.Record]") -> bool:
+def is_lost(connection: "Proxy") -> bool:
     """Whether a connection that was kept has ended meanwhile, and the pool has taken it back by itself."""
     try:
         return connection.is_closed()
@@ -102,14 +157,7 @@ def is_lost(connection: "PoolConnectionProxy[asyncpg.Record]") -> bool:
         return True
 
 
-async def _waited(pool: Pool) -> "PoolConnectionProxy[asyncpg.Record]":
+async def _acquired(pool: Pool) -> "Proxy":
     """The pool's own timeout would swallow a cancellation on Python 3.11, and a service would not stop."""
-    waits = isinstance(pool, KeptPool)
-    if waits:
-        pool.waiting += 1
-    try:
-        async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
-            return await pool.acquire()
-    finally:
-        if waits:
-            pool.waiting -= 1
+    async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
+        return await pool.acquire()

@@ -5,6 +5,7 @@ import json
 import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import nullcontext
 from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
 from itertools import count
@@ -19,6 +20,8 @@ from shared.errors import Problem
 
 BODY_BYTES_MAX = 1024 * 1024
 BODY_READ_S = 10.0
+# The ASGI extension by which the server says that nothing of the body has to be waited for.
+BODY_IS_HERE = "invouno.body_is_here"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _JSON_TYPE = re.compile(r"application/([a-z0-9.+-]+\+)?json", re.ASCII)
 
@@ -136,7 +139,9 @@ async def read_body(
     if declared is not None and declared.isdigit() and int(declared[:20]) > bytes_max:
         raise _too_large(bytes_max)
     try:
-        async with asyncio.timeout(BODY_READ_S):
+        async with (
+            nullcontext() if BODY_IS_HERE in scope.get("extensions", ()) else asyncio.timeout(BODY_READ_S)
+        ):
             body = await _collect(receive, bytes_max)
     except TimeoutError:
         raise Problem("invalid_json", f"The body did not arrive within {BODY_READ_S:.0f} seconds") from None

@@ -11,11 +11,12 @@ from typing import Any
 from uvicorn._types import ASGI3Application, ASGISendEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from services.api.http import ClientDisconnectedError
+from services.api.http import BODY_IS_HERE, ClientDisconnectedError
 
 # A larger body is not copied behind its head.
 COPIED_BYTES_MAX = 64 * 1024
 NOT_MODIFIED = (304, b"")
+WITH_BODY = {BODY_IS_HERE: {}}
 
 
 def heard(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Application:
@@ -37,6 +38,8 @@ def heard(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Applicatio
         await _send_heard(cycle, message)
 
     async def run(scope: Any, receive: Any, _: Any) -> None:
+        if not cycle.more_body:
+            scope["extensions"] = WITH_BODY
         await app(scope, receive, send)
 
     return run

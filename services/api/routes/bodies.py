@@ -84,6 +84,11 @@ def body_around_client(row: DocumentRow) -> tuple[str, str]:
     return head + name, tail.removeprefix("null")
 
 
+def around_client(parts: tuple[str, str], client: str, row: DocumentRow, today: date) -> bytes:
+    """The body of a document that was written around its client a moment ago, as it is answered on a day."""
+    return shown_body(Shown(row.id, client.join(parts), row.status, row.due_date, None), today)
+
+
 def shown_row(row: DocumentRow, today: date) -> bytes:
     client = row.client if row.status == "draft" else None
     return shown_body(Shown(row.id, stored_body(row), row.status, row.due_date, client), today)

@@ -18,7 +18,7 @@ from services.api.domain.rules import read_fields, validation_error
 from services.api.door import Door
 from services.api.http import JSON, Answer, decode_json, json_answer
 from services.api.operation import Operation
-from services.api.routes.bodies import body_around_client, shown_bodies, shown_row, stored_body
+from services.api.routes.bodies import around_client, body_around_client, shown_bodies, shown_row, stored_body
 from services.api.routes.filters import FILTER_PARAMETERS, read_filter, read_order
 from services.api.routes.holders import held_once, named_in
 from services.api.routes.lists import WINDOW_PARAMETERS, page_body, read_window
@@ -63,7 +63,7 @@ async def _created(call: Call, content: Content, status: str) -> Answer:
         client = await documents.insert_document(connection, call.account_id, row, parts)
         if client is None:
             raise validation_error(NO_SUCH_CLIENT)
-    return _shown(call, msgspec.structs.replace(row, client=client), 201)
+    return Answer(status=201, body=around_client(parts, client, row, call.today), headers=JSON)
 
 
 async def list_documents(call: Call) -> Answer:
@@ -141,8 +141,8 @@ async def deleted_document(connection: Connection, call: Call, document_id: str)
     return json_answer({"id": document_id, "deleted": True})
 
 
-def _shown(call: Call, row: DocumentRow, status: int = 200) -> Answer:
-    return Answer(status=status, body=shown_row(row, call.today), headers=JSON)
+def _shown(call: Call, row: DocumentRow) -> Answer:
+    return Answer(body=shown_row(row, call.today), headers=JSON)
 
 
 async def _move(call: Call, action: str) -> Answer:
