@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from starlette.types import Receive, Scope, Send
 
 from services.api.auth import bearer_key
-from services.api.http import Answer, ClientDisconnectedError, Headers, request_id, send_answer
+from services.api.http import Answer, ClientDisconnectedError, Headers, begun, request_id, send_answer
 from services.api.operation import Operation
 from services.api.problems import internal_error, problem_answer, service_unavailable, status_of
 from services.api.visit import Visit
@@ -56,7 +56,8 @@ class Door:
 
     async def _answer(self, scope: Scope, receive: Receive, extra: Headers) -> Answer:
         try:
-            return await self._served(scope, receive, extra)
+            answer = await self._served(scope, receive, extra)
+            return answer if answer.stream is None or scope["method"] == "HEAD" else await begun(answer)
         except Problem as problem:
             refused = problem
         except _PASSING as error:

@@ -33,7 +33,7 @@ JSON = ((b"content-type", b"application/json"),)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes back: ``body`` whole, or ``stream``, with its length among the headers where that is known.
+    """What goes back: ``body`` whole, or ahead of a ``stream``, its length among the headers where that is known.
 
     ``stream_s_max`` is how long a stream may take altogether.
     """
@@ -222,15 +222,24 @@ async def send_answer(answer: Answer, extra: Headers, send: Send, *, head: bool 
     if answer.stream is not None and not head:
         try:
             async with asyncio.timeout(answer.stream_s_max):
-                await _send_stream(answer.stream, send)
+                await _send_stream(answer.body, answer.stream, send)
         except ClientDisconnectedError:
             return
-    await send({"type": "http.response.body", "body": answer.body})
+    await send({"type": "http.response.body", "body": answer.body if answer.stream is None else b""})
 
 
-async def _send_stream(stream: AsyncIterator[bytes], send: Send) -> None:
+async def begun(answer: Answer) -> Answer:
+    """The answer of a stream, its first chunk at hand: what fails before it is told as any other failure is."""
+    async with asyncio.timeout(answer.stream_s_max):
+        first = b"" if answer.stream is None else await anext(answer.stream, b"")
+    return msgspec.structs.replace(answer, body=first)
+
+
+async def _send_stream(first: bytes, stream: AsyncIterator[bytes], send: Send) -> None:
     """Until its end, or until nobody hears it any more; it is closed in either case."""
     try:
+        if first:
+            await send({"type": "http.response.body", "body": first, "more_body": True})
         async for chunk in stream:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
     finally:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx2
@@ -15,6 +16,7 @@ from gateways import MISSING, NOBODY, Gateways
 from product import Product
 
 from services.api.auth import new_key
+from services.api.exports import archive_path
 from services.api.problems import STATUS, problem_answer
 from services.api.store.idempotency import try_lock
 from services.api.store.ids import new_id
@@ -138,9 +140,9 @@ def unavailable(scene: Scene) -> httpx2.Response:
         return http.get("/v1/templates")
 
 
-def download(scene: Scene, state: str, **headers: str) -> httpx2.Response:
+def download(scene: Scene, state: str, *, export_id: str = "", **headers: str) -> httpx2.Response:
     """Of an export in that state."""
-    export_id = new_id("exp")
+    export_id = export_id or new_id("exp")
     scene.account.sql(
         """
         insert into api.exports (
@@ -276,6 +278,20 @@ def test_a_folder_that_cannot_be_read_is_503_and_no_pdf(scene: Scene, tmp_path: 
     with scene.on(gateway) as http:
         answer = http.get(f"/v1/documents/{scene.account.document()['id']}/pdf")
         assert (answer.status_code, answer.headers["content-type"]) == (503, "application/json")
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_a_stream_that_fails_before_it_has_begun_is_told_as_any_failure(scene: Scene, coding: str) -> None:
+    export_id = new_id("exp")
+    folder = Path(urlsplit(scene.account.product.environment()["OBJECT_STORE_URL"]).path)
+    archive = folder / archive_path(scene.account.id, export_id)
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    archive.write_bytes(b"short")
+    asked_for = {"range": "bytes=6-9", "accept-encoding": coding, "x-request-id": "mine"}
+    answer = download(scene, "ready", export_id=export_id, **asked_for)
+    refused(answer, 503, "unavailable")
+    assert answer.headers["x-request-id"] == "mine"
+    assert answer.headers["ratelimit"]
 
 
 def test_an_answer_without_details_has_none() -> None:
