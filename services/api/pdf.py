@@ -23,6 +23,9 @@ LOOK_AGAIN_S = 2.0  # the backstop for a push that was lost while Redis was away
 JOB_EXPIRES_S = 300.0  # nobody waits that long; a queue that stood still does not print for nobody
 RECONNECT_S = 0.5
 DELETE_S = 5.0
+# What was made and is gone may have gone with its document, and is made once more; a second time is no accident.
+PRINTS_MAX = 2
+NOT_SHARED = "The gateway and the renderers may not share one OBJECT_STORE_URL"
 WHOLE_BYTES_MAX = 1024 * 1024  # a larger file is streamed, and not kept
 
 log = structlog.get_logger()
@@ -127,28 +130,32 @@ class Pdfs:
         return await objects.read_file(self._store, render.path, whole_bytes_max=WHOLE_BYTES_MAX)
 
     async def _rendered(self, render: Render) -> File:
+        if render.logo:
+            await self._place_logo(render.logo)
+        for _ in range(PRINTS_MAX):
+            if (file := await self._asked(render)) is not None:
+                return file
+        log.error("pdf_not_where_it_was_put", path=render.path, hint=NOT_SHARED)
+        raise Problem("internal_error", "The PDF was made, but it is not where it should be")
+
+    async def _asked(self, render: Render) -> File | None:
+        """Enqueue, wait for the push; look now and then, in case it was lost. None when it was made and is gone."""
         done: asyncio.Future[RenderDone] = asyncio.get_running_loop().create_future()
         waiting = self._waiting.setdefault(render.key, set())
         waiting.add(done)
         try:
-            if render.logo:
-                await self._place_logo(render.logo)
-            return await self._asked(render, done)
+            while True:
+                await self._enqueue(render)
+                await asyncio.wait((done,), timeout=LOOK_AGAIN_S)
+                told = done.done()
+                if told and (error := done.result().error):
+                    raise Problem("internal_error", f"The PDF could not be made: {error}")
+                if (found := await self._read(render)) is not None or told:
+                    return found
         finally:
             waiting.discard(done)
             if not waiting:
                 self._waiting.pop(render.key, None)
-
-    async def _asked(self, render: Render, done: "asyncio.Future[RenderDone]") -> File:
-        """Enqueue, wait for the push; look again now and then, in case it was lost with a connection."""
-        while True:
-            await self._enqueue(render)
-            await asyncio.wait((done,), timeout=LOOK_AGAIN_S)
-            if done.done() and (error := done.result().error):
-                raise Problem("internal_error", f"The PDF could not be made: {error}")
-            found = await self._read(render)
-            if found is not None:
-                return found
 
     async def _enqueue(self, render: Render) -> None:
         """Onto the queue, or beside who waits there for the same; raises unavailable when the queue is too long."""

@@ -178,15 +178,40 @@ def alone(product: Product, tmp_path: Path) -> Iterator[tuple[str, str]]:
 
 def test_a_print_that_fails_is_told_at_once_and_not_as_a_pdf(house: Account, alone: tuple[str, str]) -> None:
     gateway, queue = alone
-    url = f"{gateway}/v1/documents/{house.document()['id']}/pdf"
+    document_id = house.document()["id"]
     with ThreadPoolExecutor() as asker, Redis.from_url(queue) as redis:
         redis.flushdb()
-        answer = asker.submit(httpx2.get, url, headers=house.http.headers, timeout=30)
-        key = _waiting_job(redis)
-        failed = RenderDone(key=key, error="The document could not be printed")
-        redis.publish(RENDER_DONE_CHANNEL, msgspec.msgpack.encode(failed))
+        answer = asker.submit(_asked, gateway, document_id, house)
+        _end_job(redis, error="The document could not be printed")
         refused(answer.result(), 500, "internal_error")
+
+
+def test_a_pdf_that_is_gone_when_it_is_told_is_made_once_more(house: Account, alone: tuple[str, str]) -> None:
+    gateway, queue = alone
+    document_id = house.document()["id"]
+    with ThreadPoolExecutor() as asker, Redis.from_url(queue) as redis:
         redis.flushdb()
+        answer = asker.submit(_asked, gateway, document_id, house)
+        key = _end_job(redis)
+        folder = folder_of(house, document_id)
+        folder.mkdir(parents=True)
+        (folder / f"{_waiting_job(redis)}.pdf").write_bytes(b"%PDF-made")
+        assert _end_job(redis) == key
+        assert (answer.result().status_code, answer.result().content) == (200, b"%PDF-made")
+
+
+def test_a_pdf_that_is_never_where_it_was_put_is_an_error_and_not_made_on_and_on(
+    house: Account, alone: tuple[str, str]
+) -> None:
+    gateway, queue = alone
+    document_id = house.document()["id"]
+    with ThreadPoolExecutor() as asker, Redis.from_url(queue) as redis:
+        redis.flushdb()
+        answer = asker.submit(_asked, gateway, document_id, house)
+        _end_job(redis)
+        _end_job(redis)
+        refused(answer.result(), 500, "internal_error")
+        assert redis.zcard(RENDER_QUEUE) == 0
 
 
 def test_a_pdf_that_would_wait_too_long_is_refused_with_the_time_to_come_again(
@@ -214,6 +239,14 @@ def test_a_pdf_that_would_wait_too_long_is_refused_with_the_time_to_come_again(
 def _asked(gateway: str, document_id: str, account: Account) -> httpx2.Response:
     url = f"{gateway}/v1/documents/{document_id}/pdf"
     return httpx2.get(url, headers=account.http.headers, timeout=30)
+
+
+def _end_job(redis: Redis, *, error: str = "") -> str:
+    """Take the job that waits off the queue, and say that it is done; its key."""
+    key = _waiting_job(redis)
+    redis.flushdb()
+    redis.publish(RENDER_DONE_CHANNEL, msgspec.msgpack.encode(RenderDone(key=key, error=error)))
+    return key
 
 
 def _waiting_job(redis: Redis) -> str:
