@@ -144,7 +144,7 @@ async def copy_documents(
 
 _INSERT_ACCOUNTS = """
 insert into api.accounts (id, name, currency, template, time_zone, profile)
-select id, 'Studio', 'USD', 'clean', 'UTC', '{}' from unnest($1::text []) as given (id)
+select id, 'Studio', 'USD', 'clean', 'UTC', '{"name": "Studio"}' from unnest($1::text []) as given (id)
 """
 _INSERT_PLANS = """
 insert into metering.accounts (account_id, plan, overrides)

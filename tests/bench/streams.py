@@ -98,20 +98,18 @@ async def _stock(world: World, caller: Caller, copies: int) -> None:
 async def _streamed(world: World, caller: Caller, form: str) -> Run:
     began = time.perf_counter()
     rows = size_bytes = peak_bytes = 0
-    async for piece in _pieces(world.urls[0], caller, form):
+    async for piece in pieces(world.urls[0], caller, f"export.{form}"):
         rows += piece.count(b"\n")
         size_bytes += len(piece)
         peak_bytes = max(peak_bytes, _memory(world))
     return Run(rows - (form == "csv"), size_bytes, time.perf_counter() - began, peak_bytes)
 
 
-async def _pieces(gateway: str, caller: Caller, form: str) -> AsyncGenerator[bytes]:
-    """The answer by HTTP/1.0, whose body has no chunks between its lines."""
+async def pieces(gateway: str, caller: Caller, path: str) -> AsyncGenerator[bytes]:
+    """What ``path`` below the documents answers by HTTP/1.0, whose body has no chunks between its lines."""
     url = urlsplit(gateway)
     reader, writer = await asyncio.open_connection(url.hostname, url.port, limit=READ_BYTES)
-    writer.write(
-        f"GET /v1/documents/export.{form} HTTP/1.0\r\nAuthorization: Bearer {caller.key}\r\n\r\n".encode()
-    )
+    writer.write(f"GET /v1/documents/{path} HTTP/1.0\r\nAuthorization: Bearer {caller.key}\r\n\r\n".encode())
     head = await reader.readuntil(b"\r\n\r\n")
     assert b" 200 OK" in head, head
     while piece := await reader.read(READ_BYTES):
@@ -140,7 +138,7 @@ async def _streaming(world: World, caller: Caller) -> AsyncGenerator[None]:
 
     async def stream() -> None:
         while True:
-            async for _ in _pieces(world.urls[0], caller, "ndjson"):
+            async for _ in pieces(world.urls[0], caller, "export.ndjson"):
                 pass
 
     task = asyncio.create_task(stream())
