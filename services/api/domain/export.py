@@ -5,8 +5,6 @@ from typing import Any
 
 import msgspec
 
-from services.api.domain.kinds import KINDS
-from services.api.domain.lifecycle import STATUSES
 from services.api.domain.rules import Broken, Rule, check_fields, one_of, optional, require_object
 from shared.errors import Problem
 
@@ -25,11 +23,10 @@ NO_SUCH_DOCUMENT = "No such document"
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What a body asks for; ``documents`` is None where a filter chooses, by ``type`` and ``status``."""
+    """What a body asks for; ``documents`` is None where a filter chooses, whose fields are yet to be read."""
 
     documents: list[Any] | None
-    type: str | None
-    status: str | None
+    filter: dict[str, Any]
     format: str
     order: str
 
@@ -58,11 +55,9 @@ def read_export(body: Any) -> tuple[Asked, dict[str, str]]:
     order = values.get("order") or ("newest" if documents is None else "given")
     if order == "given" and documents is None and not faults:
         faults["order"] = "Must be newest, oldest or number where a filter chooses"
-    chosen = values.get("filter") or {}
     asked = Asked(
         documents=documents,
-        type=chosen.get("type"),
-        status=chosen.get("status"),
+        filter=values.get("filter") or {},
         format=values.get("format") or FORMATS[0],
         order=order,
     )
@@ -79,17 +74,10 @@ def _documents(value: Any) -> list[Any]:
 
 def _filter(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Broken("Must be an object with type, status or neither")
-    values, faults = check_fields(value, _FILTER_RULES, ())
-    if faults:
-        raise Broken(faults={f".{path}": sentence for path, sentence in faults.items()})
-    return values
+        raise Broken("Must be an object of the list's filters, such as status; {} is all documents")
+    return value
 
 
-_FILTER_RULES: dict[str, Rule] = {
-    "type": optional(one_of(tuple(KINDS))),
-    "status": optional(one_of(STATUSES)),
-}
 _RULES: dict[str, Rule] = {
     "documents": optional(_documents),
     "filter": optional(_filter),

@@ -23,6 +23,7 @@ from services.api.exports import archive_path, part_path
 from services.api.http import Answer, Headers, decode_json, header, is_known, json_answer
 from services.api.operation import Operation
 from services.api.problems import problem_answer
+from services.api.routes.filters import check_filter
 from services.api.routes.lists import WINDOW_PARAMETERS, list_body, read_window
 from services.api.store import export_parts, exports
 from services.api.store.exports import ExportRow
@@ -42,8 +43,10 @@ _decode_faults = msgspec.json.Decoder(list[ExportFault]).decode
 
 async def create_export(call: Call) -> Answer:
     asked, faults = read_export(decode_json(call.body))
+    kept, broken = check_filter(call.today, asked.filter)
+    faults |= {f"filter.{name}": sentence for name, sentence in broken.items()}
     async with call.transaction() as connection:
-        choices = await _choices(connection, call, asked, faults)
+        choices = await _choices(connection, call, asked, kept, faults)
         if faults:
             raise validation_error(faults)
         await exports.lock_exports(connection, call.account_id)
@@ -139,7 +142,9 @@ def export_body(row: ExportRow, faults: list[str] | None = None) -> dict[str, ob
     return body
 
 
-async def _choices(connection: Connection, call: Call, asked: Asked, faults: dict[str, str]) -> list[Choice]:
+async def _choices(
+    connection: Connection, call: Call, asked: Asked, kept: DocumentFilter, faults: dict[str, str]
+) -> list[Choice]:
     """The documents asked for; what is wrong with them joins the faults."""
     if asked.documents is not None:
         named = [one for one in asked.documents if isinstance(one, str) and is_id(one, "doc")]
@@ -148,7 +153,6 @@ async def _choices(connection: Connection, call: Call, asked: Asked, faults: dic
         return choices
     if faults:
         return []
-    kept = DocumentFilter(type=asked.type, status=asked.status, today=call.today)
     choices = await select_choices(connection, call.account_id, kept, limit=DOCUMENTS_MAX + 1)
     if not choices:
         faults["filter"] = "Matches no document"

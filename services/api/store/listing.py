@@ -109,14 +109,9 @@ async def select_total(connection: Connection, account_id: str, kept: DocumentFi
 async def select_choices(
     connection: Connection, account_id: str, kept: DocumentFilter, *, limit: int
 ) -> list[Choice]:
-    """Newest first."""
-    statement, values = composed(
-        [
-            ("select d.id, d.number from api.documents d where d.account_id = $1", ()),
-            *condition_pieces(kept),
-            ("order by d.id desc limit ?::bigint", (limit,)),
-        ]
-    )
+    """In no order, so that the filter alone has a say in which index is walked; inside a transaction."""
+    statement, values = composed(choice_pieces(kept, limit))
+    await plan_by_values(connection)
     return [Choice(*row) for row in await connection.fetch(statement, account_id, *values)]
 
 
@@ -157,6 +152,12 @@ def found_pieces(kept: DocumentFilter) -> Iterator[Piece]:
     yield COUNT_FOUND, ()
     yield from condition_pieces(kept)
     yield "limit ?::bigint) n", (TOTAL_MAX + 1,)
+
+
+def choice_pieces(kept: DocumentFilter, limit: int) -> Iterator[Piece]:
+    yield "select d.id, d.number from api.documents d where d.account_id = $1", ()
+    yield from condition_pieces(kept)
+    yield "limit ?::bigint", (limit,)
 
 
 async def _select_newest(connection: Connection, account_id: str, kept: DocumentFilter, span: Span) -> Page:
@@ -267,12 +268,17 @@ async def _count(connection: Connection, account_id: str, kept: DocumentFilter, 
 
 @asynccontextmanager
 async def planned(connection: Connection) -> AsyncGenerator[None]:
-    """One state of the database for all statements, each planned for its values, and none for the whole table."""
+    """One state of the database for all statements."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        await connection.execute(
-            """
-            select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
-                set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)
-            """
-        )
+        await plan_by_values(connection)
         yield
+
+
+async def plan_by_values(connection: Connection) -> None:
+    """Plan each of the transaction's statements for its values, and none for the whole table."""
+    await connection.execute(
+        """
+        select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
+            set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)
+        """
+    )

@@ -13,6 +13,7 @@ from services.api.store.conditions import CONDITIONS, STATUS_IS
 from services.api.store.listing import (
     DocumentFilter,
     Span,
+    choice_pieces,
     composed,
     found_pieces,
     page_pieces,
@@ -49,7 +50,11 @@ SPANS = [
 ]
 PAGES = dict(composed(page_pieces(kept, span)) for kept, span in product(FILTERS, SPANS))
 TOTALS = dict(composed([("select", ()), *total_pieces(kept)]) for kept in FILTERS)
-FOUND = dict(composed(found_pieces(kept)) for kept in (*FILTERS, *SINGLE, WHOLE))
+FOUND = dict(
+    composed(pieces)
+    for kept in (*FILTERS, *SINGLE, WHOLE)
+    for pieces in (found_pieces(kept), choice_pieces(kept, 10))
+)
 VALUES: dict[str, Value] = {
     "d.id": "doc_x",
     "d.issued_date": TODAY,

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from deploy.local.stores import StoreUrls
+from services.api.domain.export import DOCUMENTS_MAX
 from services.api.domain.kinds import KINDS
 from services.api.domain.lifecycle import STATUSES
 from services.api.store import clients, documents, exports, listing, streaming
@@ -246,6 +247,15 @@ async def test_a_filter_is_flat_from_any_cursor(full: str, kept: DocumentFilter)
     for offset in (0, 25):
         await assert_flat(full, page(kept, offset=offset))
     await assert_flat(full, page(kept, after=Position(None, document(MIDDLE + 100_000))))
+
+
+@pytest.mark.parametrize("kept", [*COUNTED, *RARE], ids=lambda kept: "-".join(sorted(kept.names())))
+async def test_what_an_export_is_to_hold_is_found_by_an_index(full: str, kept: DocumentFilter) -> None:
+    async def ask(connection: Connection) -> None:
+        async with connection.transaction():
+            await listing.select_choices(connection, million.BIG, kept, limit=DOCUMENTS_MAX + 1)
+
+    await assert_flat(full, ask, rows_max=million.DOCUMENTS // 4)
 
 
 @pytest.mark.parametrize(
