@@ -20,6 +20,7 @@ from services.api.exports import Exports
 from services.api.folding import fold_counts
 from services.api.http import request_id, send_answer
 from services.api.lane import Lane
+from services.api.leftovers import sweep_leftovers
 from services.api.logos import Logos
 from services.api.meter import open_meter
 from services.api.metering import open_metering
@@ -111,6 +112,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         sweep,
         open_calls.keep_sending(),
         exporting.run(),
+        sweep_leftovers(pool, store, pdf_wait_s=settings.pdf_wait_s),
     )
     background = [asyncio.create_task(work) for work in works]
     try:

@@ -1,5 +1,7 @@
 """The account's logo over HTTP: given as an image, kept and answered as a PNG of our own."""
 
+from typing import Any
+
 from services.api.call import Call
 from services.api.door import Door
 from services.api.http import Answer, Headers, is_known, json_answer, media_type
@@ -8,6 +10,7 @@ from services.api.operation import Operation
 from services.api.routes.account import LOGO_PATH, fields_of, locked_account, logo_body, write_account
 from services.api.store import accounts, logos
 from shared.errors import Problem
+from shared.postgres import Connection
 
 
 async def read_logo(call: Call) -> Answer:
@@ -31,6 +34,7 @@ async def replace_logo(call: Call) -> Answer:
         await logos.insert_logo(
             connection, call.account_id, logo.sha256, png=logo.png, size=logo.size, now=call.now
         )
+        await _take_down(connection, call, fields_of(row), taken=logo.sha256)
         await write_account(connection, call, row, fields_of(row) | {"logo": logo.sha256})
     return json_answer(logo_body(logo.sha256, logo.size))
 
@@ -42,8 +46,17 @@ async def delete_logo(call: Call) -> Answer:
         fields = fields_of(row)
         if fields.get("logo") is None:
             raise no_logo()
+        await _take_down(connection, call, fields)
         await write_account(connection, call, row, fields | {"logo": None})
     return json_answer({"deleted": True})
+
+
+async def _take_down(
+    connection: Connection, call: Call, fields: dict[str, Any], *, taken: str | None = None
+) -> None:
+    """The logo so far leaves when nothing was sent under it, unless it is the one that is ``taken``."""
+    if (held := fields.get("logo")) not in (None, taken):
+        await logos.mark_replaced(connection, call.account_id, held, now=call.now)
 
 
 def no_logo() -> Problem:

@@ -27,6 +27,8 @@ ACROSS_ACCOUNTS = {
     "exports.give_up_exports": "created_at < $1",
     "exports.select_uncleaned": "updated_at < $1",
     "exports.delete_old_exports": "updated_at < $1",
+    "pdf_deletions.select_due": "deleted_at < now()",
+    "logos.select_replaced": "l.replaced_at < now()",
     "counts.fold_document_counts": "c.backend <> 0",
     "counts.fold_due_counts": "c.backend <> 0",
     "counts.fold_client_counts": "c.backend <> 0",
