@@ -22,6 +22,7 @@ from services.api.routes.bodies import around_client, body_around_client, shown_
 from services.api.routes.filters import FILTER_PARAMETERS, read_filter, read_order
 from services.api.routes.holders import held_once, named_in
 from services.api.routes.lists import WINDOW_PARAMETERS, page_body, read_window
+from services.api.routes.pages import next_part, page_answer
 from services.api.routes.shapes import content_of, metadata_text, row_of
 from services.api.store import clients, documents, numbers
 from services.api.store.documents import DocumentRow
@@ -72,10 +73,10 @@ async def list_documents(call: Call) -> Answer:
     span = Span(order=window.order, after=window.after, limit=window.per_page + 1, offset=window.offset)
     async with call.connection() as connection:
         page = await select_page(connection, call.account_id, kept, span)
-        found = await shown_bodies(connection, call, page.rows)
+        part = await next_part(connection, call, page.rows[: window.per_page])
     last = page.rows[window.per_page - 1] if len(page.rows) > window.per_page else None
     place = None if last is None else Position(last.key, last.id)
-    return json_answer(page_body(window, list(map(msgspec.Raw, found)), page.total, place, least=page.least))
+    return page_answer(call, part, page_body(window, [], page.total, place, least=page.least))
 
 
 async def read_document(call: Call) -> Answer:

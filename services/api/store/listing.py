@@ -17,9 +17,9 @@ from services.api.store.orders import NEWEST, Order, Position
 from services.api.store.walks import (
     COUNTED,
     DUE_STATUSES,
+    LISTED,
     MERGED_MAX,
     SHALLOW_MAX,
-    SHOWN,
     Step,
     step_pieces,
     ways,
@@ -27,7 +27,6 @@ from services.api.store.walks import (
 from shared.postgres import Connection
 
 __all__ = [
-    "SHOWN",
     "TOTAL_MAX",
     "DocumentFilter",
     "Page",
@@ -63,7 +62,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """What an answer is made of: the body as stored, if it is, and what it lacks.
+    """What an answer is made of: the body as stored, if it is and was not too large to be read, and what it lacks.
 
     ``status`` is as stored; ``client`` is JSON, of a draft only; ``key`` is what the list is sorted by.
     """
@@ -119,7 +118,7 @@ def page_pieces(kept: DocumentFilter, span: Span) -> Iterator[Piece]:
     """A page of the newest with its exact total, of a list that is counted."""
     yield "select", ()
     yield from total_pieces(kept)
-    yield f", {SHOWN}", ()
+    yield f", {LISTED}", ()
     if not span.offset and kept.status not in DUE_STATUSES:
         yield "from api.documents d where d.account_id = $1", ()
         yield from condition_pieces(kept)
@@ -251,7 +250,7 @@ async def _select_first(
 async def _select_step(
     connection: Connection, account_id: str, kept: DocumentFilter, step: Step, way: str
 ) -> list[Shown]:
-    statement, values = composed([(f"select {SHOWN}, page.key", ()), *step_pieces(kept, step, way)])
+    statement, values = composed([(f"select {LISTED}, page.key", ()), *step_pieces(kept, step, way)])
     return [Shown(*row) for row in await connection.fetch(statement, account_id, *values)]
 
 

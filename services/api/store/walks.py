@@ -13,11 +13,14 @@ import msgspec
 from services.api.store.conditions import DocumentFilter, Piece, condition_pieces
 from services.api.store.orders import Order, Position, Segment, values_at
 
-# What an answer is made of; see Shown.
-SHOWN = """\
-d.id, d.body, d.status, d.due_date, case when d.status = 'draft' then coalesce(
+_STATUS_AND_CLIENT = """\
+d.status, d.due_date, case when d.status = 'draft' then coalesce(
     (select c.profile from api.clients c where c.account_id = d.account_id and c.id = d.client_id), d.client
 ) end"""
+# What an answer is made of; see Shown.
+SHOWN = f"d.id, d.body, {_STATUS_AND_CLIENT}"
+# The same of a page, without bodies of which a hundred would be too much to be read at once.
+LISTED = f"d.id, case when octet_length(d.body) <= 16384 then d.body end, {_STATUS_AND_CLIENT}"
 # The filters whose documents are counted as they are written.
 COUNTED = frozenset({"type", "status"})
 # So many are sorted without a walk before.
