@@ -55,7 +55,7 @@ LOOK_AGAIN_S = 5.0  # the backstop for a push that was lost while Redis was away
 JOB_EXPIRES_S = 3600.0
 RECONNECT_S = 0.5
 PAUSE = timedelta(seconds=3)
-# Takings of a part that came to nothing without a word, as from a gateway that died of it.
+# Takings of a part that came to nothing without a word, as from a gateway that died of it, or failures to join.
 ATTEMPTS_MAX = 5
 EXPIRES = timedelta(days=7)
 FORGOTTEN = timedelta(days=30)
@@ -69,6 +69,7 @@ DELETE_S = 10.0
 GIVEN_UP = "The PDF could not be made: the document ended the renderer each time it was tried"
 NONE_PRINTED = "None of the documents could be printed"
 NOT_JOINED = "The file could not be put together: {}"
+TRIED_TOO_OFTEN = "it was tried too often"
 TOO_LONG = "The export did not come to an end within two days"
 
 log = structlog.get_logger()
@@ -277,7 +278,7 @@ class Exports:
             await self._finish(part, state="failed", message=NONE_PRINTED)
             return
         if part.attempts > ATTEMPTS_MAX:
-            await self._finish(part, state="failed", message=NOT_JOINED.format("it was tried too often"))
+            await self._finish(part, state="failed", message=NOT_JOINED.format(TRIED_TOO_OFTEN))
             return
         async with acquired(self._pool) as connection:
             parts = await export_parts.select_parts(connection, part.account_id, part.export_id)
@@ -288,10 +289,18 @@ class Exports:
             path, EXPORT_ARCHIVE_FUNCTION, payload, self._joined
         )
         if done.error:
-            await self._finish(part, state="failed", message=NOT_JOINED.format(done.error))
+            await self._unjoined(part, done.error)
             return
         await self._finish(part, state="ready")
         await objects.delete_each(self._store, paths)
+
+    async def _unjoined(self, part: PartRow, error: str) -> None:
+        """All that was printed is there, and whoever ended the renderers may be gone: it is tried again, to a bound."""
+        if part.attempts >= ATTEMPTS_MAX:
+            await self._finish(part, state="failed", message=NOT_JOINED.format(error))
+            return
+        log.warning("export_not_joined", export=part.export_id, attempts=part.attempts, cause=error)
+        await self._release(part, counted=True)
 
     async def _finish(self, part: PartRow, *, state: str, message: str | None = None) -> None:
         now = datetime.now(UTC)

@@ -1,6 +1,7 @@
 """A renderer of exports alone, as a process: it writes down each document that it prints, one id a line.
 
-Its variables are the renderer's, and PRINTS, the file that it writes to; a document entitled POISON kills it.
+Its variables are the renderer's, and PRINTS, the file that it writes to; a document entitled POISON kills it. So does
+the first document that it joins, as long as the file JOINS has fewer lines than JOINS_THAT_KILL says.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from arq.connections import ArqRedis
 
+from services.renderer.archives import ARCHIVES, Zip
 from services.renderer.chromium import open_chromium
 from services.renderer.exports import LOCKED_S, PART_TIMEOUT_S, Exporter, functions
 from services.renderer.fill import template_environment
@@ -19,11 +21,22 @@ from services.renderer.logos import Logos
 from services.renderer.press import Press
 from services.renderer.queue import QueueWorker
 from services.renderer.worker import run_until
-from shared.messages import EXPORT_QUEUE, RenderJob
+from shared.messages import EXPORT_QUEUE, ExportedDocument, RenderJob
 from shared.objects import open_store
 from shared.queue import Queue, decode_job, encode_job
 
 POISON = "This kills"
+
+
+class DeadlyZip(Zip):
+    def add(self, document: ExportedDocument) -> bytes:
+        written = super().add(document)
+        joins = Path(os.environ["JOINS"])
+        if len(joins.read_text().split() if joins.exists() else ()) < int(os.environ["JOINS_THAT_KILL"]):
+            with joins.open("a") as file:
+                file.write(f"{document.document_id}\n")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return written
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,7 @@ class CountingPress:
 
 
 async def run() -> None:
+    ARCHIVES["zip"] = DeadlyZip
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     path = os.environ.get("CHROMIUM_PATH", "")

@@ -105,10 +105,14 @@ def ordered(choices: Sequence[Choice], order: str, given: Sequence[str]) -> list
     if order == "given":
         return list(given)
     if order == "number":
-        return [
-            choice.id for choice in sorted(choices, key=lambda one: (one.number is None, one.number, one.id))
-        ]
+        return [choice.id for choice in sorted(choices, key=_by_number)]
     return sorted((choice.id for choice in choices), reverse=order == "newest")
+
+
+def _by_number(choice: Choice) -> tuple[bool, int, str, str]:
+    """As the list is sorted: a sequence of seven digits comes after all of six."""
+    number = choice.number or ""
+    return not number, len(number), number, choice.id
 
 
 def fitting(document_ids: Sequence[str], weights: Mapping[str, Weight]) -> int:

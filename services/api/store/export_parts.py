@@ -157,10 +157,10 @@ async def release_all(connection: Connection, holder: str) -> None:
 
 
 async def shorten_part(connection: Connection, part: PartRow, count: int) -> bool:
-    """Let the part end after ``count`` documents; false when it is not as it was."""
+    """Let the part end after ``count`` documents, taken for the first time; false when it is not as it was."""
     shortened = await connection.fetchval(
         """
-        update api.export_parts set count = $5
+        update api.export_parts set count = $5, attempts = 1
         where account_id = $1 and export_id = $2 and first = $3 and count = $4 and state = 'waiting' returning true
         """,
         part.account_id, part.export_id, part.first, part.count, count,

@@ -12,6 +12,7 @@ from exported import asked, downloaded, ended, manifest_of, reached, state_of, t
 from product import Product
 
 from services.api.domain.export import DOCUMENTS_MAX
+from services.api.exports import ATTEMPTS_MAX, NOT_JOINED, TRIED_TOO_OFTEN
 from services.api.routes.exports import UNFINISHED_MAX
 from services.api.store.ids import new_id
 
@@ -423,6 +424,40 @@ def test_ten_thousand_documents_are_one_export_and_each_error_is_told(account: A
     export = ended(account, export["id"])
     assert (export["state"], export["failed"]) == ("failed", DOCUMENTS_MAX)
     assert [error["document_id"] for error in export["errors"]] == ids
+
+
+def spent(account: Account, export_id: str, part: str) -> None:
+    """Let a part, the first or the joining of all, have been taken as often as may be."""
+    order = {"first": "asc", "joining": "desc"}[part]
+    account.sql(
+        f"""
+        update api.export_parts set attempts = $2 where export_id = $1 and first = (
+            select first from api.export_parts where export_id = $1 order by first {order} limit 1
+        )
+        """,  # noqa: S608 - one of two words
+        export_id,
+        ATTEMPTS_MAX,
+    )
+
+
+def test_a_part_that_was_taken_too_often_fails_none_of_its_documents_untried(account: Account) -> None:
+    documents = [account.document(status="sent") for _ in range(6)]
+    export = blocked(account, documents)
+    spent(account, export["id"], "first")
+    released(account, export["id"])
+    export = ended(account, export["id"])
+    assert (export["state"], export["done"], export["failed"]) == ("ready", 6, 0)
+    assert len(unzipped(downloaded(account, export).content)) == 7
+    assert len(account.sql("select from api.export_parts where export_id = $1", export["id"])) == 3
+
+
+def test_a_file_that_is_not_put_together_in_all_its_tries_is_a_failure(account: Account) -> None:
+    export = blocked(account, [account.document()])
+    spent(account, export["id"], "joining")
+    released(account, export["id"])
+    export = ended(account, export["id"])
+    assert (export["state"], export["done"]) == ("failed", 1)
+    assert export["message"] == NOT_JOINED.format(TRIED_TOO_OFTEN)
 
 
 def test_a_long_document_is_a_part_by_itself(account: Account) -> None:

@@ -32,6 +32,7 @@ from shared.queue import open_queue
 
 WORKER = Path(__file__).parents[2] / "support" / "export_worker.py"
 AT_ONCE = 8
+JOINS_THAT_KILL = 5  # more than one job's tries
 
 
 class World:
@@ -64,11 +65,13 @@ class World:
     def account(self, product: Product) -> Account:
         return self._stack.enter_context(Account(product))
 
-    def worker(self) -> "subprocess.Popen[bytes]":
+    def worker(self, *, joins_that_kill: int = 0) -> "subprocess.Popen[bytes]":
         """A renderer of exports, at the head of a process group of its own."""
         environment = {
             **self.product.environment(),
             "PRINTS": str(self.folder / "prints"),
+            "JOINS": str(self.folder / "joins"),
+            "JOINS_THAT_KILL": str(joins_that_kill),
             "PYTHONPATH": os.pathsep.join(sys.path),
         }
         with (self.folder / "worker.log").open("ab") as log:
@@ -196,23 +199,40 @@ def test_a_document_that_kills_renderers_is_an_error_of_its_own(world: World) ->
     ids = documents(account, 5)
     poison = account.document(status="sent", items=[line(title=POISON)])["id"]
     ids.insert(2, poison)
-    export = asked(account, documents=ids)
-    worker = world.worker()
-
-    def survived(export: dict[str, Any]) -> bool:
-        nonlocal worker
-        if worker.poll() is not None:
-            world.unlock()
-            worker = world.worker()
-        return export["state"] in ENDED
-
-    export = reached(account, export["id"], survived)
+    export = survived(world, account, asked(account, documents=ids))
     assert (export["state"], export["done"], export["failed"]) == ("ready", 5, 1)
     (error,) = export["errors"]
     assert (error["document_id"], error["error"]) == (poison, "internal_error")
     files = unzipped(downloaded(account, export).content)
     assert [row["document_id"] for row in manifest_of(files)] == ids
     assert [row["document_id"] for row in manifest_of(files) if not row["file"]] == [poison]
+
+
+def survived(
+    world: World, account: Account, export: dict[str, Any], *, joins_that_kill: int = 0
+) -> dict[str, Any]:
+    """The export once it has ended, with a new renderer for each that died."""
+    worker = world.worker(joins_that_kill=joins_that_kill)
+
+    def has_ended(export: dict[str, Any]) -> bool:
+        nonlocal worker
+        if worker.poll() is not None:
+            world.unlock()
+            worker = world.worker(joins_that_kill=joins_that_kill)
+        return export["state"] in ENDED
+
+    return reached(account, export["id"], has_ended)
+
+
+def test_renderers_that_are_killed_while_they_join_cost_no_export(world: World) -> None:
+    product, _ = world.gateway("one")
+    account = world.account(product)
+    ids = documents(account, 3)
+    export = survived(world, account, asked(account, documents=ids), joins_that_kill=JOINS_THAT_KILL)
+    assert (export["state"], export["done"], export["failed"]) == ("ready", 3, 0)
+    assert len((world.folder / "joins").read_text().split()) == JOINS_THAT_KILL
+    assert set(world.prints.values()) == {1}
+    complete(account, export, ids)
 
 
 def test_a_document_that_cannot_be_printed_is_an_error_of_its_own(world: World) -> None:
