@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from services.renderer.archives import ARCHIVES
 from services.renderer.queue import OUTCOME
-from services.renderer.render import GIVEN_UP, MALFORMED, REASONS, UNPRINTABLE, UNSTORABLE
+from services.renderer.render import GIVEN_UP, MALFORMED, REASON_NAMES, REASONS, UNPRINTABLE, UNSTORABLE
 from shared.messages import (
     EXPORT_ARCHIVE_FUNCTION,
     EXPORT_DONE_CHANNEL,
@@ -50,6 +50,8 @@ NOT_MADE = "The PDF could not be made: {}"
 TOO_SLOW = "It took too long"
 PART_LOST = "A printed part is no longer there"
 BROKEN = "The export met a defect of the renderer"
+# As metrics name them.
+NAMES = {**REASON_NAMES, TOO_SLOW: "too_slow", PART_LOST: "part_lost"}
 
 log = structlog.get_logger()
 _decode_part = msgspec.msgpack.Decoder(ExportPart).decode
@@ -64,8 +66,11 @@ class Press(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Exporter:
+    """``failed`` hears why a job or one of its documents came to nothing."""
+
     press: Press
     store: ObjectStore
+    failed: Callable[[str], None] = lambda _: None
 
     async def part(self, path: str, payload: bytes, *, job_try: int) -> ExportDone:
         """Print a part into ``path``, unless it is there."""
@@ -90,9 +95,18 @@ class Exporter:
         jobs = [entry.job for entry in part.entries if entry.job is not None]
         results = iter(await self.press.print(jobs) if jobs else [])
         return [
-            _missing(entry.document_id) if entry.job is None else _outcome(entry.job, next(results))
+            _missing(entry.document_id) if entry.job is None else self._outcome(entry.job, next(results))
             for entry in part.entries
         ]
+
+    def _outcome(self, job: RenderJob, result: bytes | Exception) -> ExportedDocument:
+        made = ExportedDocument(document_id=job.document_id, number=job.number, updated_at=job.updated_at)
+        if isinstance(result, bytes):
+            return msgspec.structs.replace(made, pdf=result)
+        log.warning("export lacks a document", document=job.document_id, exc_info=result)
+        reason = next((words for kind, words in REASONS.items() if isinstance(result, kind)), UNPRINTABLE)
+        self.failed(NAMES[reason])
+        return msgspec.structs.replace(made, error="internal_error", message=NOT_MADE.format(reason))
 
     async def _joined(self, wanted: ExportArchive) -> AsyncIterator[bytes]:
         archive = ARCHIVES[wanted.format]()
@@ -108,15 +122,6 @@ class Exporter:
 
 def _missing(document_id: str) -> ExportedDocument:
     return ExportedDocument(document_id=document_id, error="not_found", message=DELETED)
-
-
-def _outcome(job: RenderJob, result: bytes | Exception) -> ExportedDocument:
-    made = ExportedDocument(document_id=job.document_id, number=job.number, updated_at=job.updated_at)
-    if isinstance(result, bytes):
-        return msgspec.structs.replace(made, pdf=result)
-    log.warning("export lacks a document", document=job.document_id, exc_info=result)
-    reason = next((words for kind, words in REASONS.items() if isinstance(result, kind)), UNPRINTABLE)
-    return msgspec.structs.replace(made, error="internal_error", message=NOT_MADE.format(reason))
 
 
 Task = Callable[..., Coroutine[Any, Any, ExportDone]]
@@ -138,6 +143,8 @@ async def _perform(ctx: dict[str, Any], task: Task, path: str, payload: bytes, *
     except Exception as error:
         log.exception("export failed", path=path)
         done = _failure(ctx["job_id"], error)
+    if done.error:
+        ctx["exporter"].failed(NAMES.get(done.error, "broken"))
     ctx[OUTCOME] = (EXPORT_DONE_CHANNEL, _encode(done))
 
 

@@ -44,7 +44,9 @@ class Metrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         failures = CounterMetricFamily(
-            "invouno_render_failures", "Jobs that came to no PDF.", labels=(LABEL, "reason")
+            "invouno_render_failures",
+            "Jobs and documents of exports that came to no PDF.",
+            labels=(LABEL, "reason"),
         )
         for (queue, reason), count in self.failures.items():
             failures.add_metric((queue, reason), count)

@@ -157,7 +157,8 @@ def render_lane(chromium: Chromium, pages: int, store: ObjectStore, metrics: Met
 
 
 def export_lane(chromium: Chromium, pages: int, store: ObjectStore, metrics: Metrics) -> Lane:
-    exporter = Exporter(Press(template_environment(), chromium, Logos(store).read), store)
+    press = Press(template_environment(), chromium, Logos(store).read)
+    exporter = Exporter(press, store, partial(metrics.fail, EXPORT_QUEUE))
     lane = Lane(
         queue=EXPORT_QUEUE,
         functions=export_functions(),

@@ -22,11 +22,14 @@ from services.renderer.exports import (
     holding,
 )
 from services.renderer.logos import Logos
+from services.renderer.metrics import Metrics
 from services.renderer.press import Press
 from services.renderer.queue import OUTCOME
 from services.renderer.render import GIVEN_UP, MALFORMED, UNSTORABLE
+from services.renderer.worker import export_lane
 from shared.messages import (
     EXPORT_DONE_CHANNEL,
+    EXPORT_QUEUE,
     ExportArchive,
     ExportDone,
     ExportedDocument,
@@ -126,6 +129,24 @@ async def test_a_store_that_is_away_passes(
     context["exporter"] = Exporter(exporter.press, away)
     await export_part(context, PATH, msgspec.msgpack.encode(part))
     assert told(context) == ExportDone(key=PATH, error=UNSTORABLE, passes=True)
+
+
+async def test_what_fails_is_counted_by_its_reason(
+    context: dict[str, Any], chromium: Chromium, part: ExportPart, object_url: str
+) -> None:
+    """A document that cannot be filled, of a part that is made; then whole jobs."""
+    lane = export_lane(chromium, 1, open_store(object_url), Metrics())
+    context |= lane.context
+    await export_part(context, PATH, msgspec.msgpack.encode(part))
+    assert told(context).error == ""
+    assert lane.metrics.failures == {(EXPORT_QUEUE, "unfillable"): 1}
+    await export_part(context, f"{PATH}0", b"garbage")
+    await export_part(context | {"job_try": 9}, f"{PATH}1", msgspec.msgpack.encode(part))
+    joining = msgspec.msgpack.encode(ExportArchive(format="zip", parts=("export/acct/exp/gone",)))
+    await export_archive(context, ARCHIVE, joining)
+    assert lane.metrics.failures == {
+        (EXPORT_QUEUE, reason): 1 for reason in ("unfillable", "malformed", "given_up", "part_lost")
+    }
 
 
 async def test_parts_are_joined_once(exporter: Exporter) -> None:
