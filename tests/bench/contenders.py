@@ -16,10 +16,15 @@ from tests.faults.processes import Service
 from tests.faults.world import Setup, World, opened_world, until
 
 PEER = Path(__file__).with_name("peer")
+# By their pools: the driver's as it comes, and the gateway's.
+FLOORS = {"floor": "stock", "bare_floor": "kept"}
 
 
 class Contenders(msgspec.Struct, frozen=True):
-    """``urls`` by name: gateway, floor and, where its libraries are installed, fastapi. All know the documents."""
+    """``urls`` by name: gateway, floor, bare_floor and, where its libraries are, fastapi; with the same documents.
+
+    The two floors differ in their pool of connections alone.
+    """
 
     world: World
     urls: dict[str, str]
@@ -48,8 +53,10 @@ async def opened_contenders(documents: int) -> AsyncGenerator[Contenders]:
         caller = await world.caller(LIMITS)
         posted = await post_documents(world.urls[0], caller, documents)
         told = {"FLOOR_ACCOUNT": caller.account_id, "FLOOR_PATTERN": draft_among(posted)}
-        floor = await stack.enter_async_context(running(world, "floor", "tests.bench.floor", told))
-        urls = {"gateway": world.urls[0], "floor": floor}
+        urls = {"gateway": world.urls[0]}
+        for name, pool in FLOORS.items():
+            floor = running(world, name, "tests.bench.floor", {**told, "FLOOR_POOL": pool})
+            urls[name] = await stack.enter_async_context(floor)
         if has_peer():
             await _fill_peer(world)
             urls["fastapi"] = await stack.enter_async_context(running(world, "fastapi", "tests.bench.peer"))

@@ -1,14 +1,17 @@
 """`python -m tests.bench.floor`: what the machine can do. No framework, key, limit or count: SQL in, bytes out.
 
-It has the gateway's server options and the driver's pool as it comes, and runs the gateway's own statements by its
-store, whose functions do nothing else. What it writes is valid, but was decided beforehand: nothing of a body is
-checked or computed.
+It has the gateway's server options and the driver's pool as it comes, which cleans each connection that is given back
+by a query of its own; with FLOOR_POOL=kept it has the gateway's pool, which does not. It runs the gateway's own
+statements by its store, whose functions do nothing else. What it writes is valid, but was decided beforehand: nothing
+of a body is checked or computed.
 """
 
 import base64
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from functools import partial
 from math import ceil
 
 import msgspec
@@ -29,7 +32,7 @@ from services.api.store.documents import (
 from services.api.store.ids import new_id
 from services.api.store.listing import DocumentFilter, Span, select_page
 from services.api.store.numbers import take_number
-from shared.postgres import Pool, acquired, open_pool
+from shared.postgres import Connection, Pool, acquired, open_pool
 
 PATH = "/v1/documents"
 PER_PAGE = 25
@@ -37,6 +40,8 @@ CLIENT = '"client":'
 CONNECTIONS = next(
     field.default for field in msgspec.structs.fields(Settings) if field.name == "database_connections_max"
 )
+
+Borrow = Callable[[], AbstractAsyncContextManager[Connection]]
 
 decode = msgspec.json.Decoder().decode
 
@@ -51,13 +56,13 @@ class Pattern(msgspec.Struct, frozen=True):
 class Floor:
     """The documents of one account, for whoever asks."""
 
-    def __init__(self, pool: Pool, account_id: str, pattern: Pattern) -> None:
-        self._pool = pool
+    def __init__(self, borrowed: Borrow, account_id: str, pattern: Pattern) -> None:
+        self._borrowed = borrowed
         self._account_id = account_id
         self._pattern = pattern
 
     async def read(self, document_id: str, _body: bytes) -> tuple[int, bytes]:
-        async with self._pool.acquire() as connection:
+        async with self._borrowed() as connection:
             shown = await select_shown(connection, self._account_id, document_id)
         assert shown
         return 200, shown_body(shown, datetime.now(UTC).date())
@@ -67,7 +72,7 @@ class Floor:
         today = datetime.now(UTC).date()
         kept = DocumentFilter(type=None, status=None, today=today)
         span = Span(limit=PER_PAGE + 1, offset=0)
-        async with self._pool.acquire() as connection:
+        async with self._borrowed() as connection:
             page = await select_page(connection, self._account_id, kept, span)
         total, rows = page.least, page.rows
         cursor = base64.urlsafe_b64encode(rows[PER_PAGE - 1].id.encode()).rstrip(b"=")
@@ -83,7 +88,7 @@ class Floor:
         row = msgspec.structs.replace(held.row, id=document_id, created_at=datetime.now(UTC))
         head, name, tail = held.body.replace(held.row.id, document_id).partition(CLIENT)
         tail = tail.removeprefix("null")
-        async with self._pool.acquire() as connection:
+        async with self._borrowed() as connection:
             client = await insert_document(connection, self._account_id, row, (head + name, tail))
         assert client
         return 201, f"{head}{name}{client}{tail}".encode()
@@ -92,7 +97,7 @@ class Floor:
         """A draft that is like the pattern becomes sent."""
         decode(body)
         held, now = self._pattern, datetime.now(UTC)
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with self._borrowed() as connection, connection.transaction():
             row = await select_document_for_update(connection, self._account_id, document_id)
             assert row
             year = row.issued_date.year
@@ -108,8 +113,9 @@ class Floor:
 class App:
     """The ASGI application: two paths, and a pool while it lives."""
 
-    def __init__(self, database_url: str, account_id: str, pattern_id: str) -> None:
+    def __init__(self, database_url: str, account_id: str, pattern_id: str, *, keeps: bool) -> None:
         self._database_url = database_url
+        self._keeps = keeps
         self._account_id = account_id
         self._pattern_id = pattern_id
         self._handlers: dict[tuple[str, bool], Callable[[str, bytes], Awaitable[tuple[int, bytes]]]] = {}
@@ -131,8 +137,10 @@ class App:
             self._database_url,
             size_max=CONNECTIONS,
             statement_timeout_s=STATEMENT_TIMEOUT_S,
+            sessions_matter=not self._keeps,
         )
-        floor = Floor(pool, self._account_id, await self._pattern(pool))
+        borrowed = partial(acquired, pool) if self._keeps else pool.acquire
+        floor = Floor(borrowed, self._account_id, await self._pattern(pool))
         self._handlers = {
             ("GET", True): floor.read,
             ("GET", False): floor.list,
@@ -157,7 +165,12 @@ class App:
 def main() -> None:
     given = os.environ
     uvicorn.run(
-        App(given["DATABASE_URL"], given["FLOOR_ACCOUNT"], given["FLOOR_PATTERN"]),
+        App(
+            given["DATABASE_URL"],
+            given["FLOOR_ACCOUNT"],
+            given["FLOOR_PATTERN"],
+            keeps=given.get("FLOOR_POOL") == "kept",
+        ),
         host="127.0.0.1",
         port=int(given["PORT"]),
         http="httptools",

@@ -54,6 +54,11 @@ async def sliced(load: Load) -> Slice:
     return await (by_wrk(load) if shutil.which("wrk") else by_asyncio(load))
 
 
+def generator() -> str:
+    """Who sends the calls, for people."""
+    return "wrk with one thread" if shutil.which("wrk") else "our own asyncio client"
+
+
 def pinned_core() -> int | None:
     """The core that a load generator is kept to; None where that cannot be done."""
     cores = Path("/sys/devices/system/cpu/online")

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from load import Kind, open_line
 
-from tests.bench.contenders import Contenders, has_peer, opened_contenders
+from tests.bench.contenders import FLOORS, Contenders, has_peer, opened_contenders
 from tests.bench.slices import Load, Request, Slice, by_asyncio, by_wrk, sliced
 from tests.bench.stock import request_body
 
 DOCUMENTS = 40
-OTHERS = ("floor", *(("fastapi",) if has_peer() else ()))
+OTHERS = (*FLOORS, *(("fastapi",) if has_peer() else ()))
 Generator = Callable[[Load], Awaitable[Slice]]
 GENERATORS = (by_asyncio, *((by_wrk,) if shutil.which("wrk") else ()))
 # What a new document has of its own.
@@ -50,12 +50,13 @@ async def test_a_created_document_is_answered_alike_and_is_there(contenders: Con
     assert _plain(found) == _plain(theirs)
 
 
-async def test_a_draft_that_is_sent_is_answered_alike_and_is_sent(contenders: Contenders) -> None:
+@pytest.mark.parametrize("floor", FLOORS)
+async def test_a_draft_that_is_sent_is_answered_alike_and_is_sent(contenders: Contenders, floor: str) -> None:
     body = request_body(contenders.caller.client_id, contenders.documents.index(contenders.draft))
     made = [await _called(contenders, "gateway", "POST", "", body) for _ in range(2)]
     ours, theirs = [
         await _called(contenders, name, "PUT", f"/{draft['id']}", {"status": "sent"})
-        for name, draft in zip(("gateway", "floor"), made, strict=True)
+        for name, draft in zip(("gateway", floor), made, strict=True)
     ]
     assert _without_own(theirs) == _without_own(ours)
     assert int(theirs["number"][-6:]) == int(ours["number"][-6:]) + 1
