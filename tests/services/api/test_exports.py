@@ -9,6 +9,8 @@ import pytest
 from account import Account, refused
 from bodies import line
 from exported import asked, downloaded, ended, manifest_of, reached, state_of, text_of, unzipped
+from images import encoded, picture
+from likeness import SHADES, assert_alike, difference, drawn, told
 from product import Product
 
 from services.api.domain.export import DOCUMENTS_MAX
@@ -78,11 +80,39 @@ def test_a_zip_holds_each_document_once_by_its_name_and_in_order(
     ]
 
 
-def test_each_file_of_a_zip_says_what_it_says_alone(house: Account, some: list[dict[str, Any]]) -> None:
-    files = unzipped(downloaded(house, ended(house, asked(house, documents=ids_of(some))["id"])).content)
-    for document in some:
-        alone = house.http.get(f"/v1/documents/{document['id']}/pdf").content
-        assert text_of(files[name_of(document)]) == text_of(alone)
+def test_each_file_shows_and_says_what_it_does_alone(account: Account) -> None:
+    """With all that a page may hold: a logo, a payment code, many sheets, and words from the right."""
+    payee = {"iban": "DE89370400440532013000", "bic": "COBADEFFXXX", "payment_terms": "30 days"}
+    assert account.http.put("/v1/account", json={"name": "Payee", **payee}).status_code == 200
+    logo = account.http.put(
+        "/v1/account/logo", content=encoded(picture()), headers={"content-type": "image/png"}
+    )
+    assert logo.status_code == 200, logo.text
+    lines = [line(title=f"Thing {number}", description="Of some length. " * 9) for number in range(40)]
+    documents = [
+        account.document(
+            template=template, status="sent", currency="EUR", locale=locale, items=lines[:count], notes="Well"
+        )
+        for template in ("clean", "modern", "classic", "minimal")
+        for locale, count in (("en", 3), ("ar", 40), ("de", 1))
+    ]
+    alone = [account.http.get(f"/v1/documents/{each['id']}/pdf").content for each in documents]
+    parts = {"documents": ids_of(documents)}
+    files = unzipped(downloaded(account, ended(account, asked(account, **parts)["id"])).content)
+    for document, pdf in zip(documents, alone, strict=True):
+        assert_alike(files[name_of(document)], pdf)
+        with pikepdf.open(io.BytesIO(files[name_of(document)])) as opened:
+            assert opened.check_pdf_syntax() == []
+    assert all(word in str([told(pdf) for pdf in alone]) for word in ("/Alt", "/Scope", "/XYZ"))
+    merged = downloaded(account, ended(account, asked(account, **parts, format="pdf")["id"])).content
+    assert difference(drawn(merged), b"".join(map(drawn, alone))) <= SHADES
+    assert tags_of(merged) == [tag for pdf in alone for tag in tags_of(pdf)]
+
+
+def tags_of(pdf: bytes) -> list[str]:
+    """Of all that is in a document, which in a merged one is a part."""
+    tags = [tag.strip() for tag in told(pdf)["structure"]]
+    return [tag for tag in tags if not tag.startswith(("/Document", "/Part"))]
 
 
 @pytest.mark.parametrize("order", ["newest", "oldest", "number"])

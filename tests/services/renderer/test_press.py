@@ -1,16 +1,14 @@
 """A document printed among others is the same as alone, and one that is wrong, long or hostile harms no other."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from io import BytesIO
 from itertools import count
 
 import msgspec
-import pikepdf
 import pytest
 from jinja2 import Environment, TemplateNotFound
-from PIL import Image, ImageChops
+from likeness import assert_alike, told
 
 from services.renderer import press as module
 from services.renderer.chromium import Chromium, Page, PrintError, open_chromium
@@ -22,10 +20,6 @@ Poppler = Callable[..., bytes]
 Pages = Callable[[bytes], list[str]]
 
 TEMPLATE_IDS = [template.id for template in TEMPLATES]
-# The browser counts in floats from the top of the first page, so that an edge far down may fall a shade lighter.
-SHADES = 24
-# What a structure element says of itself; an attribute is such as a header's scope.
-TOLD = ("/Alt", "/ActualText", "/E", "/Lang", "/T", "/A")
 HOSTILE = (
     "</article></body><article class='sheet' lang='en-x-00000000-00000000-p1'><p>mine</p></article>",
     "en-x-7513e8b1-b2ac15e4-p1",
@@ -80,54 +74,12 @@ def mixed(example: Callable[[str], RenderJob]) -> list[RenderJob]:
     return [*short[::2], *long, *special, *short[1::2], changed("money-huge", notes="note\n" * 500)]
 
 
-async def test_a_document_among_many_is_the_same_as_alone(
-    press: Press, mixed: list[RenderJob], poppler: Poppler
-) -> None:
+async def test_a_document_among_many_is_the_same_as_alone(press: Press, mixed: list[RenderJob]) -> None:
     together = files(await press.print(mixed))
     alone = [file for job in mixed for file in files(await press.print([job]))]
     for one, other in zip(together, alone, strict=True):
-        assert poppler("pdftotext", "-raw", pdf=one) == poppler("pdftotext", "-raw", pdf=other)
-        assert difference(*(poppler("pdftoppm", "-r", "40", pdf=pdf) for pdf in (one, other))) <= SHADES
-        assert told(one) == told(other)
+        assert_alike(one, other)
     assert all(word in str([told(file) for file in alone]) for word in ("/Alt", "/Scope", "/XYZ"))
-
-
-def difference(one: bytes, other: bytes) -> int:
-    """The largest of two drawings, from 0 to 255."""
-    assert len(one) == len(other)
-    flat = [Image.frombytes("L", (len(drawn), 1), drawn) for drawn in (one, other)]
-    shades = ImageChops.difference(*flat).histogram()
-    return max(shade for shade, pixels in enumerate(shades) if pixels)
-
-
-def told(pdf: bytes) -> dict[str, object]:
-    """What a file says beside its pages: of whom it is, where its headings are, and what each part of it is."""
-    with pikepdf.open(BytesIO(pdf)) as opened, opened.open_outline() as outline:
-        return {
-            "information": {key: str(value) for key, value in opened.docinfo.items()},
-            "metadata": opened.Root.Metadata.read_bytes(),
-            "language": str(opened.Root.Lang),
-            "outline": list(headings(outline.root, [page.obj.objgen for page in opened.pages])),
-            "structure": list(tags(opened.Root.StructTreeRoot.K)),
-        }
-
-
-def headings(entries: Sequence[pikepdf.OutlineItem], pages: list[tuple[int, int]]) -> Iterator[object]:
-    """Each with the page and the place that it leads to, and what stands below it."""
-    for entry in entries:
-        assert isinstance(entry.destination, pikepdf.Array)
-        page, *place = entry.destination.as_list()
-        yield entry.title, pages.index(page.objgen), str(place), list(headings(entry.children, pages))
-
-
-def tags(node: pikepdf.Object) -> Iterator[str]:
-    """Each with its texts and attributes, in the order of their nesting."""
-    if isinstance(node, pikepdf.Array):
-        for kid in node.as_list():
-            yield from tags(kid)
-    if isinstance(node, pikepdf.Dictionary) and "/S" in node:
-        yield " ".join([str(node.S), *(f"{key} {node[key]}" for key in TOLD if key in node)])
-        yield from (f"  {tag}" for tag in tags(node.get("/K", pikepdf.Array())))
 
 
 async def test_a_wrong_guess_harms_no_neighbour(
