@@ -5,7 +5,6 @@ import json
 import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import nullcontext
 from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
 from itertools import count
@@ -13,13 +12,15 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from services.api.compression import VARIES, varies
 from shared.errors import Problem
 
 BODY_BYTES_MAX = 1024 * 1024
+# So long a body may take, and a second more for each 256 kB that have come of it.
 BODY_READ_S = 10.0
+BODY_BYTES_PER_S = 256 * 1024
 # The ASGI extension by which the server says that nothing of the body has to be waited for.
 BODY_IS_HERE = "invouno.body_is_here"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
@@ -138,13 +139,8 @@ async def read_body(
     declared = header(scope, b"content-length")
     if declared is not None and declared.isdigit() and int(declared[:20]) > bytes_max:
         raise _too_large(bytes_max)
-    try:
-        async with (
-            nullcontext() if BODY_IS_HERE in scope.get("extensions", ()) else asyncio.timeout(BODY_READ_S)
-        ):
-            body = await _collect(receive, bytes_max)
-    except TimeoutError:
-        raise Problem("invalid_json", f"The body did not arrive within {BODY_READ_S:.0f} seconds") from None
+    collect = _collect if BODY_IS_HERE in scope.get("extensions", ()) else _collect_in_time
+    body = await collect(receive, bytes_max)
     if media_types:
         _require_one_of(media_types, media_type(scope))
     elif body:
@@ -172,6 +168,24 @@ async def _collect(receive: Receive, bytes_max: int) -> bytes:
         chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _collect_in_time(receive: Receive, bytes_max: int) -> bytes:
+    """Within a time that grows with what has come."""
+    try:
+        async with asyncio.timeout(BODY_READ_S) as limit:
+
+            async def receive_timed() -> Message:
+                message = await receive()
+                limit.reschedule((limit.when() or 0.0) + len(message.get("body", b"")) / BODY_BYTES_PER_S)
+                return message
+
+            return await _collect(receive_timed, bytes_max)
+    except TimeoutError:
+        sentence = (
+            f"The body came too slowly: send it within {BODY_READ_S:.0f} seconds and one more for each 256 kB"
+        )
+        raise Problem("invalid_json", sentence) from None
 
 
 class ClientDisconnectedError(Exception):

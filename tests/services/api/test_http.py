@@ -190,6 +190,19 @@ async def test_a_body_that_does_not_arrive_in_time_is_refused(monkeypatch: pytes
     assert raised.value.code == "invalid_json"
 
 
+async def test_a_body_that_goes_on_coming_has_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "BODY_READ_S", 0.2)
+    monkeypatch.setattr(http, "BODY_BYTES_PER_S", 10)
+    pieces = [b" " * 20] * 8
+
+    async def receive() -> dict[str, Any]:
+        if len(pieces) < 8:
+            await asyncio.sleep(0.05)
+        return {"type": "http.request", "body": pieces.pop(), "more_body": bool(pieces)}
+
+    assert await read_body({"type": "http", "headers": []}, receive) == b" " * 160
+
+
 async def test_headers_that_do_not_arrive_in_time_close_the_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
