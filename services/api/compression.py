@@ -183,6 +183,8 @@ class Inflated:
                 if message["type"] != "http.request":
                     return message
                 self._waiting, self._more = message.get("body", b""), message.get("more_body", False)
+            else:
+                await asyncio.sleep(0)  # others have their turn between two pieces
             body = self._inflate() if self._waiting or self._full else b""
             more = bool(self._more or self._waiting or self._full)
             if self._begun and not more:

@@ -1,5 +1,6 @@
 """Content codings of requests: gzip is read as what it holds, bombs and other codings are refused."""
 
+import asyncio
 import gzip
 import json
 import time
@@ -8,8 +9,9 @@ from typing import Any
 import pytest
 from account import Account
 from bodies import CLIENT, JSON
+from starlette.types import Message
 
-from services.api.compression import MEMBERS_MAX
+from services.api.compression import INFLATED_BYTES_MAX, MEMBERS_MAX, Inflated
 from services.api.http import BODY_BYTES_MAX
 
 
@@ -85,6 +87,26 @@ def test_no_body_may_be_called_gzip(house: Account) -> None:
     document_id = house.document()["id"]
     answer = house.http.post(f"/v1/documents/{document_id}/cancel", headers={"content-encoding": "gzip"})
     assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
+
+
+async def test_others_have_their_turn_between_the_pieces_of_a_large_body() -> None:
+    body = gzip.compress(bytes(20 * INFLATED_BYTES_MAX))
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    inflated, other = Inflated(receive), asyncio.create_task(others())
+    while (await inflated())["more_body"]:
+        pass
+    other.cancel()
+    assert turns >= 19
 
 
 def refused_as(answer: Any, status: int, code: str) -> None:
