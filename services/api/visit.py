@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import asyncpg
 import structlog
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 
 from services.api.admission import Decision, MeterAwayError, StaleGenerationError
 from services.api.call import Call, State
@@ -54,8 +54,8 @@ class Visit:
         self._require_scope()
         if self._operation.many is None:
             return await self._answer(scope, receive)
-        with self._state["lane"].place(self._principal.account_id):
-            return await self._answer(scope, receive)
+        with self._state["lane"].body(self._principal.account_id) as hold:
+            return await self._answer(scope, _held(receive, hold))
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         takes_body = scope["method"] in _BODY_METHODS
@@ -94,8 +94,10 @@ class Visit:
     async def _worked(self, call: Call, key: str | None) -> Answer:
         if self._operation.many is None:
             return await (answer_once(call, key, self._admitted) if key else self._admitted(call))
-        async with self._state["lane"].turn:
-            return await (answer_once(call, key, self._admitted) if key else self._admitted(call))
+        lane = self._state["lane"]
+        with lane.place(self._principal.account_id):
+            async with lane.turn:
+                return await (answer_once(call, key, self._admitted) if key else self._admitted(call))
 
     async def _admitted(self, call: Call) -> Answer:
         if self._operation.reads and self._state["admission"].has_room(self._principal.account_id):
@@ -227,6 +229,17 @@ class Visit:
         if needed is None or needed in self._principal.scopes:
             return
         raise Problem("forbidden", f"This key lacks the scope {needed}", {"required_scope": needed})
+
+
+def _held(receive: Receive, hold: Callable[[int], None]) -> Receive:
+    """What tells of the bytes of a body as they come."""
+
+    async def receive_held() -> Message:
+        message = await receive()
+        hold(len(message.get("body", b"")))
+        return message
+
+    return receive_held
 
 
 async def _outcome(work: Awaitable[Answer]) -> Answer | Exception:

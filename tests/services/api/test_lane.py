@@ -32,6 +32,31 @@ def test_an_account_and_all_together_have_so_many_places() -> None:
             pass
 
 
+def test_no_account_holds_more_of_bodies_than_it_leaves_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane, "BODY_BYTES_MAX", 1000)
+    held = Lane()
+    with held.body("acct_0") as first, held.body("acct_0") as again, held.body("acct_1") as other:
+        first(300)
+        again(200)
+        for hold in (first, again):
+            with pytest.raises(Problem, match="Too many"):
+                hold(1)
+        other(250)
+        with pytest.raises(Problem, match="Too many"):
+            other(1)
+    with held.body("acct_1") as alone:
+        alone(500)
+
+
+def test_a_body_that_is_on_its_way_takes_no_place() -> None:
+    held = Lane()
+    with ExitStack() as bodies:
+        for _ in range(10 * PLACES):
+            bodies.enter_context(held.body("acct_0"))(1)
+        with held.place("acct_0"):
+            pass
+
+
 def test_a_place_is_free_again_after_a_failure() -> None:
     held = Lane()
     for _ in range(PLACES + 1):
