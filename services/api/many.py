@@ -1,11 +1,11 @@
 """Calls of many: their items, found in a body without being read, to be counted first and then read one by one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
-from services.api.domain.rules import Broken, Rule, read_fields
+from services.api.domain.rules import UNKNOWN, Broken, Rule, read_fields, shown, validation_error
 from services.api.http import BODY_BYTES_MAX, decode_json
 from shared.errors import Problem
 
@@ -14,13 +14,17 @@ BULK_BYTES_MAX = 10 * 1024 * 1024
 LENGTH = f"Must hold from 1 to {ITEMS_MAX:,} items"
 
 _ABSENT = msgspec.Raw()
+# To look for all of a large value takes a tenth of a second.
+_TOLD_BY_BYTES = 64
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def _decoder_of(names: list[str], *, is_list: bool) -> Callable[[bytes | msgspec.Raw], Any]:
+def _decoder_of(
+    names: Iterable[str], *, is_list: bool = False, is_strict: bool = True
+) -> Callable[[bytes | msgspec.Raw], Any]:
     """Of objects or lists of these at most; a dict or list would be read to its end before it is found too long."""
     fields = [(name, msgspec.Raw, _ABSENT) for name in names]
-    kind = msgspec.defstruct("Held", fields, array_like=is_list, forbid_unknown_fields=True)
+    kind = msgspec.defstruct("Held", fields, array_like=is_list, forbid_unknown_fields=is_strict)
     return msgspec.json.Decoder(kind).decode
 
 
@@ -37,12 +41,10 @@ class Many(msgspec.Struct, frozen=True):
 def many_under(name: str) -> Callable[[bytes], Many]:
     """The reader of bodies whose items stand under this name; it raises invalid_json or validation_error."""
     rules: dict[str, Rule] = {name: _items, "atomic": _flag}
-    decode_large = _decoder_of([*rules], is_list=False)
+    decode_large = _large_decoder(rules, name)
 
     def read(body: bytes) -> Many:
-        is_large = len(body) > BODY_BYTES_MAX
-        held = _decoded(decode_large if is_large else _decode_fields, body)
-        fields = msgspec.structs.asdict(held) if is_large else held
+        fields = _decoded(decode_large if len(body) > BODY_BYTES_MAX else _decode_fields, body)
         given = {field: None if _is_null(value) else value for field, value in fields.items()}
         values = read_fields(given, rules, required=(name,))
         return Many(values[name], values.get("atomic") or False)
@@ -56,6 +58,29 @@ def many_of(read: Callable[[bytes], Many], body: bytes) -> Many | None:
         return read(body)
     except Problem:
         return None
+
+
+def _large_decoder(names: Iterable[str], name: str) -> Callable[[bytes], dict[str, msgspec.Raw]]:
+    """Of objects with these fields; of others, all that a small body could hold beside ``name``, else the first."""
+    decode_alone, decode_among = _decoder_of(names), _decoder_of(names, is_strict=False)
+
+    def decode(body: bytes) -> dict[str, msgspec.Raw]:
+        try:
+            return msgspec.structs.asdict(decode_alone(body))
+        except msgspec.ValidationError as error:
+            known = msgspec.structs.asdict(decode_among(body))
+            others = _without(body, bytes(known[name])).strip()
+            if len(others) > BODY_BYTES_MAX:
+                raise validation_error({shown(str(error).split("`", 1)[1][:-1]): UNKNOWN}) from None
+            return _decode_fields(others) | {name: known[name]}
+
+    return decode
+
+
+def _without(body: bytes, value: bytes) -> bytes:
+    """With null in its place, where it begins as nothing before it does."""
+    at = body.find(value[:_TOLD_BY_BYTES])
+    return body[:at] + b"null" + body[at + len(value) :] if value and body.startswith(value, at) else body
 
 
 def _decoded(decode: Callable[[bytes], Any], body: bytes) -> Any:

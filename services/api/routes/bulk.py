@@ -48,10 +48,18 @@ async def tried_again(call: Call, work: Callable[[Connection], Awaitable[Answer]
         try:
             async with call.transaction() as connection:
                 return await work(connection)
-        except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
+        except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError) as error:
             if attempt == ATTEMPTS_MAX:
-                raise
+                raise _others_write() from error
     raise AssertionError
+
+
+def _others_write() -> Problem:
+    return Problem(
+        "unavailable",
+        "Other calls write the same external ids at this very moment; try again",
+        retry_after_s=1,
+    )
 
 
 def without_doubles(

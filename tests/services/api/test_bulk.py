@@ -2,9 +2,12 @@
 
 import gzip
 import json
+import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import pairwise
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -12,6 +15,7 @@ from account import Account, refused
 from bodies import JSON, LINE, document, line
 
 from services.api.http import BODY_BYTES_MAX
+from services.api.lane import PLACES
 from services.api.many import BULK_BYTES_MAX, ITEMS_MAX
 from services.api.store.ids import new_id
 from tests.services.api.conftest import Open
@@ -236,7 +240,14 @@ FORMS: dict[str, tuple[bytes, int, str, set[str]]] = {
     "unknown": (b'{"documents": [1], "items": []}', 422, "validation_error", {"items"}),
     "no flag": (b'{"documents": [1], "atomic": "yes"}', 422, "validation_error", {"atomic"}),
     "large and unknown": (
-        b'{"documents": [1], "items": []}' + b" " * BODY_BYTES_MAX, 422, "validation_error", set(),
+        b'{"x": 1, "documents": ["%s"], "items": [], "atomic": 2}' % (b"x" * BODY_BYTES_MAX),
+        422, "validation_error", {"x", "items", "atomic"},
+    ),
+    "long and unknown": (
+        b'{"documents": [1], "items": []}' + b" " * BODY_BYTES_MAX, 422, "validation_error", {"items"},
+    ),
+    "unknown and large": (
+        b'{"documents": [1], "items": ["%s"]}' % (b"x" * BODY_BYTES_MAX), 422, "validation_error", {"items"},
     ),
     "too large": (b'{"documents": [1]}' + b" " * BULK_BYTES_MAX, 413, "payload_too_large", set()),
 }  # fmt: skip
@@ -273,6 +284,29 @@ def test_ten_megabytes_are_taken(account: Account) -> None:
     found = made(account.http.post(BULK, content=body, headers=JSON))
     assert [each["notes"] for each in found] == [str(number) for number in range(10)]
     assert account.get(found[-1]["id"]) == found[-1]
+
+
+def test_bodies_that_never_come_keep_nobody_waiting(account: Account) -> None:
+    url = urlsplit(account.product.gateway)
+    head = f"POST {BULK} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {account.key}\r\nContent-Length: 1000\r\n\r\n"
+    with ExitStack() as stack:
+        for _ in range(PLACES + 1):
+            connection = socket.create_connection((url.hostname, url.port))
+            stack.enter_context(connection).sendall(head.encode() + b'{"documents": [')
+        assert len(made(post(account, document(account.client_id)))) == 1
+
+
+def test_an_external_id_that_others_keep_taking_is_for_later(account: Account) -> None:
+    account.sql(
+        f"""
+        create unique index contended on api.documents (account_id, notes) where account_id = '{account.id}'
+        """
+    )
+    answer = post(account, *[document(account.client_id)] * 2)
+    account.sql("drop index api.contended")
+    refused(answer, 503, "unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    assert used(account) == 0
 
 
 def test_a_neighbours_client_is_none(open_account: Open) -> None:
