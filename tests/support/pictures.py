@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from PIL import Image, ImageChops, ImageFilter
 from pypdfium2 import PdfDocument
+from soundness import sound
 
 from deploy.local.browser import installed
 from services.renderer.chromium import Chromium, open_chromium
@@ -77,12 +78,12 @@ def press(chromium: Chromium) -> Press:
 
 
 async def pages(press: Press, jobs: Sequence[RenderJob]) -> list[list[Image.Image]]:
-    """Each document's pages as pictures."""
+    """Each document's pages as pictures; its file is sound."""
     drawn = list[list[Image.Image]]()
     for pdf in await press.print(jobs):
         if isinstance(pdf, Exception):
             raise pdf
-        drawn.append(draw(pdf))
+        drawn.append(draw(sound(pdf)))
     return drawn
 
 

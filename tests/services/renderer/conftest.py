@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from jinja2 import Environment
+from soundness import sound
 
 from deploy.local.browser import installed
 from services.renderer.chromium import Chromium, open_chromium
@@ -55,10 +56,12 @@ def press(chromium: Chromium, templates: Environment) -> Press:
 
 @pytest.fixture(scope="session")
 def pdf_of(press: Press) -> Printer:
+    """A document's file, which is sound."""
+
     async def print_job(job: RenderJob) -> bytes:
         [outcome] = await press.print([job])
         assert isinstance(outcome, bytes), outcome
-        return outcome
+        return sound(outcome)
 
     return print_job
 

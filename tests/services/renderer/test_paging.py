@@ -7,7 +7,9 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from soundness import sound
 
+from services.renderer.press import Press
 from shared.messages import RenderJob, RenderLine
 from shared.templates import TEMPLATES
 
@@ -67,10 +69,13 @@ async def test_every_page_of_a_long_invoice_adds_up(
 
 @pytest.mark.parametrize("template", TEMPLATE_IDS)
 async def test_the_totals_never_stand_without_a_row(
-    template: str, example: Callable[[str], RenderJob], pdf_of: Printer, pages_of: Pages
+    template: str, example: Callable[[str], RenderJob], press: Press, pages_of: Pages
 ) -> None:
-    for count in range(1, 61):
-        pages = pages_of(await pdf_of(with_lines(example("invoice-clean"), template, count)))
+    jobs = [with_lines(example("invoice-clean"), template, count) for count in range(1, 61)]
+    named = [msgspec.structs.replace(job, document_id=f"doc_{len(job.items)}") for job in jobs]
+    for count, pdf in enumerate(await press.print(named), start=1):
+        assert isinstance(pdf, bytes)
+        pages = pages_of(sound(pdf))
         with_total = [page for page in pages if "Subtotal $" in page]
         assert len(with_total) == 1
         assert f"Row-{count}-begins" in with_total[0]

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from jinja2 import Environment, TemplateNotFound
 from likeness import assert_alike, told
+from soundness import sound
 
 from services.renderer import press as module
 from services.renderer.chromium import Chromium, Page, PrintError, open_chromium
@@ -34,7 +35,7 @@ HOSTILE = (
 
 def files(outcomes: Sequence[bytes | Exception]) -> list[bytes]:
     assert [each for each in outcomes if isinstance(each, Exception)] == []
-    return [each for each in outcomes if isinstance(each, bytes)]
+    return [sound(each) for each in outcomes if isinstance(each, bytes)]
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 import pytest
+from soundness import sound
 
 from services.renderer.fill import OTHER_SCRIPTS
 from services.renderer.press import Press
@@ -54,7 +55,7 @@ async def test_names_items_and_notes_come_out_as_they_were_put_in(
     invoice = msgspec.structs.replace(example("invoice-clean"), template=template)
     pdfs = await press.print([written(invoice, text) for text in SCRIPTS.values()])
     found = {
-        script: squeezed(read(pdf)).count(squeezed(text))
+        script: squeezed(read(sound(pdf))).count(squeezed(text))
         for (script, text), pdf in zip(SCRIPTS.items(), pdfs, strict=True)
         if isinstance(pdf, bytes)
     }
