@@ -11,7 +11,7 @@ from load import Caller, Kind, open_line
 
 from tests.bench.contenders import LIMITS
 from tests.bench.results import Report, result_of
-from tests.bench.slices import CONNECTIONS, Load, Request, Slice, sliced
+from tests.bench.slices import CONNECTIONS, Load, Request, Slice, generator, sliced
 from tests.bench.stock import post_documents, request_body
 from tests.bench.turns import Work, hushed, in_turns
 from tests.faults.world import Setup, World, opened_world
@@ -138,7 +138,8 @@ def _report(found: Mapping[str, Sequence[Slice]], alone: Stalls, beside: Stalls)
     ratios = {size: _ratios(found, size) for size in SIZES}
     text = f"""\
 Drafts of three lines through one gateway process with its database and Redis, in turns: each by itself over
-{CONNECTIONS} connections, and many a call over {BULK_CONNECTIONS}; each slice begins on an empty table.
+{CONNECTIONS} connections of {generator()}, and many a call over {BULK_CONNECTIONS} of our own asyncio client;
+each slice begins on an empty table.
 
 | | documents a second | call p50 ms | against single creates |
 | --- | ---: | ---: | ---: |

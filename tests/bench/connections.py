@@ -2,26 +2,32 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable, Coroutine
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from statistics import median
 from urllib.parse import urlsplit
 
+import msgspec
 import psutil
 from load import DOCUMENT, Caller, open_line
 
 from services.api.__main__ import allowed_connections
 from tests.bench.results import Report, result_of
-from tests.bench.slices import CONNECTIONS, Load, Request, Slice, sliced
-from tests.bench.turns import in_turns
+from tests.bench.slices import CONNECTIONS, Load, Request, Slice, generator, sliced
+from tests.bench.turns import hushed
 from tests.faults.rounds import furnish
 from tests.faults.world import Setup, World, opened_world
 
 SLOW = 2000
 IDLE = 2000
-TURNS = 9
 SLICE_S = 2
-SECONDS_MAX = 40.0
+# Slices alone before the slow clients come, and as many after they have gone.
+FREE_SLICES = 12
+# So long the slow clients are there, each of which is replaced when it leaves.
+HELD_S = 60.0
+# Of the slow clients so many must be there at any time, for one that leaves is replaced a moment later.
+HELD_SHARE_MIN = 0.9
 WARM_UP_CALLS = 500
 # Each slow client sends a byte in this time, and leaves for another one before the gateway's patience ends.
 DRIP_S = 2.0
@@ -68,6 +74,11 @@ class SlowClients:
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_over = False
 
+    @property
+    def amount(self) -> int:
+        """How many are connected now."""
+        return len(self._clients)
+
     async def open(self) -> None:
         await asyncio.gather(*(self._begin() for _ in range(SLOW)))
         self._start(self._drip())
@@ -105,6 +116,14 @@ class SlowClients:
         task.add_done_callback(self._tasks.discard)
 
 
+class Found(msgspec.Struct, frozen=True):
+    """Slices without slow clients and among them, and how many of these there were at the least."""
+
+    free: Sequence[Slice]
+    among: Sequence[Slice]
+    held_least: int
+
+
 async def measure() -> Report:
     allowed_connections(SLOW + CONNECTIONS)
     async with opened_world() as world:
@@ -113,19 +132,25 @@ async def measure() -> Report:
         await furnish(world.urls[0], caller)
         idle_mb = await _idle_mb(world, caller)
         found = await _compared(world.urls[0], caller)
-    return _report(found["without"], found["with"], idle_mb)
+    return _report(found, idle_mb)
 
 
-async def _compared(gateway: str, caller: Caller) -> dict[str, list[Slice]]:
+async def _compared(gateway: str, caller: Caller) -> Found:
     request = Request("GET", DOCUMENT.path(caller), caller.key)
     load = Load(url=gateway, requests=[request], seconds=SLICE_S)
+    await sliced(load)
+    free, among, amounts = await _free(load), list[Slice](), list[int]()
+    async with _slow_clients(gateway) as clients:
+        end = time.monotonic() + HELD_S
+        while time.monotonic() < end:
+            among.append(await sliced(load))
+            amounts.append(clients.amount)
+    return Found(free + await _free(load), among, min(amounts))
 
-    async def among_slow() -> Slice:
-        async with _slow_clients(gateway):
-            return await sliced(load)
 
-    works = {"without": lambda: sliced(load), "with": among_slow}
-    return await in_turns(works, turns=TURNS, seconds_max=SECONDS_MAX)
+async def _free(load: Load) -> list[Slice]:
+    await hushed()
+    return [await sliced(load) for _ in range(FREE_SLICES)]
 
 
 @asynccontextmanager
@@ -145,41 +170,48 @@ async def _idle_mb(world: World, caller: Caller) -> float:
     for _ in range(WARM_UP_CALLS):
         await lines[0].call(caller, DOCUMENT)
     before_bytes = gateway.memory_info().rss
-    lines += [await open_line(world.urls[0]) for _ in range(IDLE)]
-    for line in lines:
-        assert await line.call(caller, DOCUMENT) == 200
+    for _ in range(IDLE):
+        lines.append(await open_line(world.urls[0]))
+        assert await lines[-1].call(caller, DOCUMENT) == 200
     grown_mb = (gateway.memory_info().rss - before_bytes) / MB
     for line in lines:
         line.close()
     return grown_mb
 
 
-def _report(without: list[Slice], among: list[Slice], idle_mb: float) -> Report:
-    ratios = [slow.p99_ms / free.p99_ms for free, slow in zip(without, among, strict=True)]
-    result = result_of("p99_with_slowloris", ratios, AGAINST)
+def _report(found: Found, idle_mb: float) -> Report:
+    usual_ms = median(free.p99_ms for free in found.free)
+    result = result_of("p99_with_slowloris", [slow.p99_ms / usual_ms for slow in found.among], AGAINST)
     low, high = result.spread
     text = f"""\
-`GET /v1/documents/:id` on {CONNECTIONS} keep-alive connections, alone and among {SLOW:,} others. Each of these sends a
-byte of its headers every {DRIP_S:.0f} s, and is replaced by a new one after {LIVES_S_MAX / 2:.0f} s on average.
-{len(ratios)} pairs of {SLICE_S} s each, in turns:
+`GET /v1/documents/:id` on {CONNECTIONS} keep-alive connections by {generator()}, alone and among {SLOW:,} others, which
+our own asyncio client holds for {HELD_S:.0f} s. Each of these sends a byte of its headers every {DRIP_S:.0f} s, and is
+replaced by a new one after {LIVES_S_MAX / 2:.0f} s on average; never were there fewer than {found.held_least:,}.
+Slices of {SLICE_S} s: {len(found.among)} while they are there, {FREE_SLICES} before and {FREE_SLICES} after:
 
 | | p50, ms | p99, ms | calls a second |
 | --- | ---: | ---: | ---: |
-| without slow clients | {_medians(without)} |
-| among {SLOW:,} of them | {_medians(among)} |
+| without slow clients | {_medians(found.free)} |
+| among {SLOW:,} of them | {_medians(found.among)} |
 
-The ratio of a pair's p99: median {result.ratio:.2f}, from {low:.2f} to {high:.2f}.
+A slice's p99 among them against the median of those without: median {result.ratio:.2f}, from {low:.2f} to {high:.2f}.
 
 {IDLE:,} idle keep-alive connections that have had an answer take {idle_mb:.1f} MB more of the gateway's memory,
 {idle_mb * 1000 / IDLE:.1f} kB each.
 """
+    return Report("slow clients", text, (result,), tuple(_missed(found, idle_mb)))
+
+
+def _missed(found: Found, idle_mb: float) -> list[str]:
     missed: list[str] = []
     if idle_mb >= IDLE_MB_MAX:
         missed.append(f"{IDLE:,} idle connections take {idle_mb:.1f} MB; {IDLE_MB_MAX:.0f} is the most.")
-    return Report("slow clients", text, (result,), tuple(missed))
+    if found.held_least < HELD_SHARE_MIN * SLOW:
+        missed.append(f"Only {found.held_least:,} of {SLOW:,} slow clients were there at some time.")
+    return missed
 
 
-def _medians(slices: list[Slice]) -> str:
+def _medians(slices: Sequence[Slice]) -> str:
     p50 = median(one.p50_ms for one in slices)
     p99 = median(one.p99_ms for one in slices)
     return f"{p50:.1f} | {p99:.1f} | {median(one.per_s for one in slices):,.0f}"

@@ -1,6 +1,7 @@
 """Many writers in one account and in many, numbers without gaps, several gateways, and what one takes by itself."""
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from itertools import count
@@ -13,7 +14,7 @@ from load import Caller
 from tests.bench.contenders import running
 from tests.bench.footing import IDLE, STARTS, Footing, footing, many_files
 from tests.bench.results import Report, result_of
-from tests.bench.slices import CONNECTIONS, Load, Request, Slice, pinned_core, sliced
+from tests.bench.slices import CONNECTIONS, Load, Request, Slice, generator, pinned_core, sliced
 from tests.bench.stock import copied_drafts, insert_accounts, post_documents, request_body
 from tests.bench.turns import Work, in_turns
 from tests.faults.rounds import furnish
@@ -26,6 +27,8 @@ GATEWAYS = (1, 2, 4)
 # More than can be sent in a slice.
 DRAFTS = 3_000
 SENDS_PER_S_MIN = 500
+START_S_MAX = 1.0
+LOADED_MB_MAX = 120.0
 AGAINST = f"creating over {ACCOUNTS} accounts"
 ONE, MANY = "one account", f"{ACCOUNTS} accounts"
 
@@ -151,7 +154,7 @@ def _report(
     low, high = result.spread
     per_s, numbers = [each.per_s for each in sends.slices], sends.numbers
     text = f"""\
-One gateway; slices of a second, in turns.
+One gateway; slices of a second, in turns, by {generator()}.
 
 | | calls a second, median | lowest to highest | p50 ms | p99 ms |
 | --- | ---: | ---: | ---: | ---: |
@@ -162,12 +165,16 @@ Creating in one account against {ACCOUNTS}, of a turn: median {result.ratio:.2f}
 Sending gave numbers to {numbers.amount:,} documents, and the highest is {numbers.highest:,}: there is {_gap(numbers)}.
 
 `GET /v1/documents/:id` by {CONNECTIONS} connections altogether, split over the ports of several gateways with nothing
-before them. {_pinned()} All processes and both stores share the machine's cores.
+before them, and over as many load generators ({generator()} each). {_pinned()} All gateways and both stores share the
+machine's {os.cpu_count()} cores, so that the numbers say what several gateways cost one another there, and not how far
+they carry on more cores: there is no bound.
 
 | gateways | calls a second, median | lowest to highest | p50 ms | p99 ms |
 | ---: | ---: | ---: | ---: | ---: |
 {"".join(_line(amount, slices) for amount, slices in spread.items())}
-A gateway by itself:
+{_shares(spread)}
+
+A gateway by itself; the bounds are {START_S_MAX:.0f} s until it listens, and {LOADED_MB_MAX:.0f} MB after the load:
 
 | | |
 | --- | ---: |
@@ -177,7 +184,18 @@ A gateway by itself:
 | for each of these connections | {found.connection_kb:.1f} kB |
 | memory of the gateway that all of the load above was on | {found.loaded_mb:.0f} MB |
 """
-    return Report("many writers and several gateways", text, (result,), tuple(_missed(per_s, numbers)))
+    missed = (*_missed(per_s, numbers), *_missed_footing(found))
+    return Report("many writers and several gateways", text, (result,), missed)
+
+
+def _shares(spread: Mapping[str, Sequence[Slice]]) -> str:
+    """Of each amount of gateways against one, in the same turn."""
+    [alone, *others] = spread.items()
+    told: list[str] = []
+    for amount, slices in others:
+        ratios = [many.per_s / one.per_s for many, one in zip(slices, alone[1], strict=True)]
+        told.append(f"{amount} gateways {median(ratios):.2f}, from {min(ratios):.2f} to {max(ratios):.2f}")
+    return f"Calls a second against one gateway, of a turn: {'; '.join(told)}."
 
 
 def _missed(per_s: Sequence[float], numbers: Numbers) -> list[str]:
@@ -189,6 +207,15 @@ def _missed(per_s: Sequence[float], numbers: Numbers) -> list[str]:
     return missed
 
 
+def _missed_footing(found: Footing) -> list[str]:
+    missed: list[str] = []
+    if (start_s := median(found.starts_s)) >= START_S_MAX:
+        missed.append(f"A gateway listens after {start_s:.2f} s; {START_S_MAX:.0f} s is the most.")
+    if found.loaded_mb >= LOADED_MB_MAX:
+        missed.append(f"A loaded gateway takes {found.loaded_mb:.0f} MB; {LOADED_MB_MAX:.0f} is the most.")
+    return missed
+
+
 def _gap(numbers: Numbers) -> str:
     return "no gap" if numbers.amount == numbers.highest else "a gap"
 
@@ -197,7 +224,7 @@ def _pinned() -> str:
     core = pinned_core()
     if core is None:
         return "The load generator runs wherever the system puts it."
-    return f"The load generators run on core {core} alone."
+    return f"The load generators are kept to core {core}, which the others may use as well."
 
 
 def _line(words: str, slices: Sequence[Slice]) -> str:
