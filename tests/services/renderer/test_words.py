@@ -3,17 +3,20 @@
 import re
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from decimal import Decimal
 
 import msgspec
 import pytest
+from pypdfium2 import PdfDocument
 
 from services.renderer.amounts import cldr
 from services.renderer.kinds import KINDS
-from services.renderer.page import document_page
+from services.renderer.page import DocumentPage, document_page
 from services.renderer.words.languages import WORDS
 from shared.locales import LOCALES
 from shared.messages import Party, RenderJob
+from shared.templates import TEMPLATES
 
 FOREIGN = [locale for locale in LOCALES if not locale.startswith("en")]
 # What English shares with Danish, Portuguese or Spanish.
@@ -27,8 +30,10 @@ PLACES = {
     "subject": {"title", "client", "day"},
 }
 WITHOUT = {"kinds.receipt.due", *(f"kinds.{kind}.ship_to" for kind in KINDS if kind != "purchase_order")}
+RIGHT_TO_LEFT = {"ar", "he"}
 
 Example = Callable[[str], RenderJob]
+Printer = Callable[[RenderJob], Awaitable[bytes]]
 
 
 def test_each_locale_has_words_and_no_other() -> None:
@@ -85,7 +90,7 @@ def test_no_type_is_taken_for_another(locale: str) -> None:
 @pytest.mark.parametrize("locale", LOCALES)
 def test_the_page_tells_its_language_and_direction(locale: str, example: Example) -> None:
     page = document_page(msgspec.structs.replace(example("invoice-clean"), locale=locale))
-    assert (page.language, page.direction) == (locale, "rtl" if locale in {"ar", "he"} else "ltr")
+    assert (page.language, page.direction) == (locale, "rtl" if locale in RIGHT_TO_LEFT else "ltr")
     assert page.labels == WORDS[locale].labels
 
 
@@ -148,26 +153,43 @@ def test_a_tax_number_is_called_what_it_is(locale: str, given: str, written: str
     assert document_page(job).seller.contact == (written,)
 
 
-@pytest.mark.parametrize("locale", [locale for locale in LOCALES if locale not in {"ar", "he"}])
+@pytest.mark.parametrize("locale", [locale for locale in LOCALES if locale not in RIGHT_TO_LEFT])
 async def test_what_is_said_is_found_on_the_printed_page(
-    locale: str,
-    example: Example,
-    pdf_of: Callable[[RenderJob], Awaitable[bytes]],
-    text_of: Callable[[bytes], str],
+    locale: str, example: Example, pdf_of: Printer, text_of: Callable[[bytes], str]
 ) -> None:
-    job = example("invoice-clean")
-    seller = Party(name="x", iban="DE89370400440532013000", bic="COBADEFFXXX", payment_terms="y", tax_id="1")
-    job = msgspec.structs.replace(
-        job,
-        locale=locale,
-        currency="EUR",
-        status="overdue",
-        seller=seller,
-        tax_rate=Decimal("7.5"),
-        notes="z",
-    )
-    page = document_page(job)
+    job = wordy(example("invoice-clean"), locale=locale)
     printed = without_spaces(text_of(await pdf_of(job)))
+    assert [word for word in words_of(document_page(job)) if without_spaces(word) not in printed] == []
+
+
+@pytest.mark.parametrize("template", [template.id for template in TEMPLATES])
+@pytest.mark.parametrize("locale", sorted(RIGHT_TO_LEFT))
+async def test_what_is_said_from_right_to_left_is_copied_as_it_was_said(
+    locale: str, template: str, example: Example, pdf_of: Printer
+) -> None:
+    job = wordy(example("invoice-clean"), locale=locale, template=template)
+    printed = turned(copied(await pdf_of(job)))
+    page = document_page(job)
+    said = words_of(page)
+    if template == "classic":  # The seller's name is the letterhead.
+        said.remove(page.seller.heading)
+    assert [word for word in said if turned(word) not in printed] == []
+
+
+def wordy(job: RenderJob, *, locale: str, template: str = "clean") -> RenderJob:
+    """With all that has words of its own on the page."""
+    seller = Party(name="x", iban="DE89370400440532013000", bic="COBADEFFXXX", payment_terms="y", tax_id="1")
+    said = {
+        "seller": seller,
+        "notes": "z",
+        "tax_rate": Decimal("7.5"),
+        "currency": "EUR",
+        "status": "overdue",
+    }
+    return msgspec.structs.replace(job, locale=locale, template=template, **said)
+
+
+def words_of(page: DocumentPage) -> list[str]:
     labels = page.labels
     rows = [*page.facts, *page.sums, page.total, *page.payment]
     said = [page.title, page.badge, page.seller.heading, page.client.heading, *page.seller.contact]
@@ -181,7 +203,18 @@ async def test_what_is_said_is_found_on_the_printed_page(
         labels.scan,
     ]
     said += [labels.page.format(x=1, y=1), *(row.label for row in rows), *(row.value for row in rows)]
-    assert [word for word in said if without_spaces(word) not in printed] == []
+    return said
+
+
+def copied(pdf: bytes) -> str:
+    """All the words as Chromium's viewer copies them; poppler takes each line to run from left to right."""
+    with closing(PdfDocument(pdf)) as document:
+        return " ".join(page.get_textpage().get_text_range() for page in document)
+
+
+def turned(text: str) -> str:
+    """Without marks of direction, and without the signs that stand on the other side when a line is turned."""
+    return re.sub("[\u200e\u200f\u202a-\u202e\u2066-\u2069()%]", "", without_spaces(text))
 
 
 @pytest.mark.parametrize("locale", LOCALES)
