@@ -38,7 +38,11 @@ def is_conditional(scope: Scope) -> bool:
 
 def require_conditions(scope: Scope, body: bytes) -> None:
     """To be asked of what would be answered now, while it is locked; raises precondition_failed."""
-    tag = entity_tag(body)
+    require_tag(scope, entity_tag(body))
+
+
+def require_tag(scope: Scope, tag: str) -> None:
+    """The same of what bears this tag."""
     wanted = _match_tags(scope)
     if wanted is not None and not wanted & {"*", f'"{tag}"'}:
         raise Problem(

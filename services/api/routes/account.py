@@ -15,6 +15,7 @@ from services.api.routes.shapes import profile_of
 from services.api.store import accounts, logos
 from services.api.store.accounts import AccountRow
 from services.api.store.logos import LogoSize
+from services.api.tags import is_conditional, require_conditions
 from shared.errors import Problem
 from shared.postgres import Connection
 
@@ -32,6 +33,8 @@ async def update_account(call: Call) -> Answer:
     body = decode_json(call.body)
     async with call.transaction() as connection:
         row = await locked_account(connection, call)
+        if is_conditional(call.scope):
+            require_conditions(call.scope, encode_json(await _body(connection, row)))
         changed = await write_account(connection, call, row, changed_account(fields_of(row), body))
         return json_answer(await _body(connection, changed))
 
@@ -100,7 +103,7 @@ def found_account(row: AccountRow | None) -> AccountRow:
 
 DOORS = {
     PATH: Door(
-        GET=Operation(read_account, "account:read"),
-        PUT=Operation(update_account, "account:write"),
+        GET=Operation(read_account, "account:read", tagged=True),
+        PUT=Operation(update_account, "account:write", tagged=True),
     )
 }

@@ -9,6 +9,7 @@ from services.api.logos import MEDIA_TYPES
 from services.api.operation import Operation
 from services.api.routes.account import LOGO_PATH, fields_of, locked_account, logo_body, write_account
 from services.api.store import accounts, logos
+from services.api.tags import require_no_match, require_tag
 from shared.errors import Problem
 from shared.postgres import Connection
 
@@ -31,6 +32,10 @@ async def replace_logo(call: Call) -> Answer:
     logo = await call.state["logos"].draw(call.body, media_type(call.scope))
     async with call.transaction() as connection:
         row = await locked_account(connection, call)
+        if (held := fields_of(row).get("logo")) is None:
+            require_no_match(call.scope)
+        else:
+            require_tag(call.scope, held)
         await logos.insert_logo(
             connection, call.account_id, logo.sha256, png=logo.png, size=logo.size, now=call.now
         )
@@ -46,6 +51,7 @@ async def delete_logo(call: Call) -> Answer:
         fields = fields_of(row)
         if fields.get("logo") is None:
             raise no_logo()
+        require_tag(call.scope, fields["logo"])
         await _take_down(connection, call, fields)
         await write_account(connection, call, row, fields | {"logo": None})
     return json_answer({"deleted": True})

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from account import Account, refused
 from bodies import CLIENT, document, line
+from images import encoded, picture
 
 Headers = dict[str, str]
 
@@ -245,3 +246,37 @@ def test_a_condition_on_a_body_that_nobody_wrote_is_one_on_what_reading_answers(
     house.sql("update api.documents set body = null where id = $1", made["id"])
     assert house.http.get(path).headers["etag"] == tag
     assert house.http.put(path, json={"notes": "x"}, headers={"if-match": tag}).status_code == 200
+
+
+ACCOUNT, LOGO = "/v1/account", "/v1/account/logo"
+
+
+def test_the_account_is_changed_by_who_has_seen_how_it_is(account: Account) -> None:
+    read = account.http.get(ACCOUNT)
+    tag = read.headers["etag"]
+    assert tag == tag_of(read.content)
+    assert account.http.get(ACCOUNT, headers={"if-none-match": tag}).status_code == 304
+    changed = account.http.put(ACCOUNT, json={"city": "Paris"}, headers={"if-match": tag})
+    assert (changed.status_code, changed.headers["etag"]) == (200, tag_of(changed.content))
+    late = account.http.put(ACCOUNT, json={"city": "Rome"}, headers={"if-match": tag})
+    refused(late, 412, "precondition_failed")
+    assert account.http.get(ACCOUNT).json()["city"] == "Paris"
+
+
+def test_a_logo_is_changed_and_deleted_by_who_has_seen_it(account: Account) -> None:
+    def put(side: int, **headers: str) -> httpx2.Response:
+        content = encoded(picture((side, side)))
+        return account.http.put(
+            LOGO, content=content, headers={"content-type": "image/png", **named(headers)}
+        )
+
+    refused(put(10, if_match="*"), 412, "precondition_failed")
+    assert put(10, if_none_match="*").status_code == 200
+    first = account.http.get(LOGO).headers["etag"]
+    refused(put(20, if_none_match="*"), 412, "precondition_failed")
+    assert put(20, if_match=first).status_code == 200
+    for answer in (put(30, if_match=first), account.http.delete(LOGO, headers={"if-match": first})):
+        refused(answer, 412, "precondition_failed")
+    second = account.http.get(LOGO).headers["etag"]
+    assert second != first
+    assert account.http.delete(LOGO, headers={"if-match": second}).status_code == 200
