@@ -17,6 +17,7 @@ from shared import objects
 from shared.errors import Problem
 from shared.messages import RENDER_DONE_CHANNEL, RENDER_FUNCTION, RenderDone, RenderJob
 from shared.objects import File
+from shared.page_cache import PageCache
 from shared.queue import Queue
 
 LOOK_AGAIN_S = 2.0  # the backstop for a push that was lost while Redis was away
@@ -98,6 +99,7 @@ class Pdfs:
         self._redis = redis
         self._queue = Queue(redis)
         self._store = store
+        self._page_cache = PageCache(store)
         self._place_logo = place_logo
         self._wait_s = wait_s
         self._queue_wait_s_max = queue_wait_s_max
@@ -127,6 +129,8 @@ class Pdfs:
         await self._redis.ping()
 
     async def _read(self, render: Render) -> File | None:
+        if (held := self._page_cache.read(render.path, bytes_max=WHOLE_BYTES_MAX)) is not None:
+            return held
         return await objects.read_file(self._store, render.path, whole_bytes_max=WHOLE_BYTES_MAX)
 
     async def _rendered(self, render: Render) -> File:
