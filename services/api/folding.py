@@ -11,6 +11,7 @@ from services.api.store.counts import (
     fold_client_counts,
     fold_document_counts,
     fold_due_counts,
+    mark_lapsed,
     try_lock_folding,
 )
 from shared.postgres import Pool, acquired
@@ -39,5 +40,6 @@ async def fold(pool: Pool) -> None:
     async with acquired(pool) as connection, connection.transaction():
         if await try_lock_folding(connection):
             await fold_document_counts(connection, limit=BATCH)
+            await mark_lapsed(connection, passed=passed, limit=BATCH)
             await fold_due_counts(connection, passed=passed, limit=BATCH)
             await fold_client_counts(connection, limit=BATCH)

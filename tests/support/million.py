@@ -12,10 +12,12 @@ import asyncpg
 DOCUMENTS = 1_000_000
 OTHERS = 20_000
 BIG = "acct_00064400000000" + "0" * 12 + "12345678"
-# Half of the big account's documents are due before it.
-TODAY = date(2023, 8, 30)
+# The day of the newest documents. They are due 14 to 30 days after they were issued, and most of the old ones are paid.
+TODAY = date(2024, 12, 22)
 FIRST_DAY = date(2022, 3, 8)
 PER_DAY = 1_000
+# What has come due since then is not marked as lapsed yet.
+SWEPT = date(2024, 12, 20)
 CLIENTS = 1_000
 
 # Two words a document, as quick as can be; see search_words in the migrations.
@@ -27,21 +29,34 @@ return array_to_tsvector(array[right(account, 8) || 'common', right(account, 8) 
 FILL = """
 insert into api.documents (
     account_id, id, type, number, status, client_id, client, currency, issued_date, due_date, items, subtotal, tax_rate,
-    tax_amount, total, notes, template, created_at, updated_at, body, external_id
+    tax_amount, total, notes, template, created_at, updated_at, body, external_id, lapsed
 )
 select
     case when i % 51 = 0 then 'acct_' || lpad((i % 1020)::text, 34, '9') else $1 end,
     'doc_' || lpad(to_hex(i), 34, '0'),
-    (array['invoice', 'invoice', 'invoice', 'quote', 'receipt'])[1 + i % 5],
-    case when i % 10 < 8 then 'INV-2025-' || lpad(i::text, 8, '0') end,
-    case when i % 10 < 6 then 'sent' when i % 10 < 8 then 'paid' when i % 10 = 8 then 'draft' else 'cancelled' end,
-    'cl_' || lpad(to_hex(i * 7919 % $5), 34, '0'), '{"name": "Acme"}',
+    (array['invoice', 'invoice', 'invoice', 'quote', 'receipt'])[1 + i / 10 % 5],
+    case when s.status in ('sent', 'paid') then 'INV-2025-' || lpad(i::text, greatest(6, length(i::text)), '0') end,
+    s.status,
+    'cl_' || lpad(to_hex(i / 10 * 7919 % $5), 34, '0'), '{"name": "Acme"}',
     case when i > $2 - 300 then 'JPY' when i < 40 then 'KWD' else 'USD' end,
-    $3::date + (i / $4)::int, case when i % 7 > 0 then $3::date + (i / $4)::int + 30 end,
+    s.issued_date, s.due_date,
     '[]', 1, 0, 0, i * 7919 % 100003, lpad((i % 5000)::text, 4, '0'), 'clean',
     $3::date + (i || ' seconds')::interval, $3::date + (i || ' seconds')::interval, '{}',
-    case when i % 1000 = 0 then 'order ' || i end
+    case when i % 1000 = 0 then 'order ' || i end, coalesce(s.status = 'sent' and s.due_date < $6::date, false)
 from generate_series(1::bigint, $2::bigint) i
+cross join lateral (select $3::date + (i / $4)::int as issued_date) issued
+cross join lateral (
+    select issued.issued_date, case when i % 7 > 0 then issued.issued_date + 14 + (i % 17)::int end as due_date
+) dated
+cross join lateral (
+    select dated.issued_date, dated.due_date,
+        case
+            when i % 10 = 8 then 'draft'
+            when i % 10 = 9 then 'cancelled'
+            when dated.issued_date > $6::date - 14 or i % 10 = 0 then 'sent'
+            else 'paid'
+        end as status
+) s
 """
 CLIENTS_FILL = """
 insert into api.clients (account_id, id, profile, created_at, updated_at)
@@ -66,8 +81,8 @@ COUNTS = (
     """,
     """
     insert into api.due_counts (account_id, type, due_date, backend, amount)
-    select account_id, type, due_date, 0, count(*) from api.documents
-    where status = 'sent' and due_date is not null group by account_id, type, due_date
+    select account_id, type, case when lapsed then '-infinity' else due_date end, 0, count(*) from api.documents
+    where status = 'sent' and due_date is not null group by 1, 2, 3
     """,
     """
     insert into api.client_counts (account_id, backend, amount)
@@ -107,7 +122,7 @@ async def fill(url: str) -> None:
         words = await connection.fetchval("select pg_get_functiondef('api.search_words'::regproc)")
         rebuilt = await _without_indexes(connection)
         await connection.execute(QUICK_WORDS)
-        await connection.execute(FILL, BIG, DOCUMENTS + OTHERS, FIRST_DAY, PER_DAY, CLIENTS)
+        await connection.execute(FILL, BIG, DOCUMENTS + OTHERS, FIRST_DAY, PER_DAY, CLIENTS, SWEPT)
         await connection.execute(words)
         await connection.execute(CLIENTS_FILL, BIG)
         await connection.execute(EXPORTS_FILL, BIG)

@@ -109,10 +109,10 @@ def ordered(choices: Sequence[Choice], order: str, given: Sequence[str]) -> list
     return sorted((choice.id for choice in choices), reverse=order == "newest")
 
 
-def _by_number(choice: Choice) -> tuple[bool, int, str, str]:
-    """As the list is sorted: a sequence of seven digits comes after all of six."""
+def _by_number(choice: Choice) -> tuple[bool, str, int, str, str]:
+    """As the list is sorted: by type and year, and within them a sequence of seven digits comes after all of six."""
     number = choice.number or ""
-    return not number, len(number), number, choice.id
+    return not number, number.rstrip("0123456789"), len(number), number, choice.id
 
 
 def fitting(document_ids: Sequence[str], weights: Mapping[str, Weight]) -> int:

@@ -55,13 +55,14 @@ CONDITIONS = {
     "updated_since": "and d.updated_at >= ?::timestamptz",
     "q": "and d.search @@ api.search_query($1, ?::text)",
 }
-# What a list's statement asks of a document in each status; the question mark is today.
+# What a list's statement asks of a document in each status; the question mark is today. What has lapsed was sent and is
+# overdue for good: the indexes keep it apart from all else.
 STATUS_IS = {
-    "draft": "and d.status = 'draft'",
-    "sent": "and d.status = 'sent' and (d.due_date is null or d.due_date >= ?::date)",
+    "draft": "and d.status = 'draft' and not d.lapsed",
+    "sent": "and d.status = 'sent' and not d.lapsed and (d.due_date is null or d.due_date >= ?::date)",
     "overdue": "and d.status = 'sent' and d.due_date < ?::date",
-    "paid": "and d.status = 'paid'",
-    "cancelled": "and d.status = 'cancelled'",
+    "paid": "and d.status = 'paid' and not d.lapsed",
+    "cancelled": "and d.status = 'cancelled' and not d.lapsed",
 }
 
 

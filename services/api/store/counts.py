@@ -57,17 +57,45 @@ async def fold_document_counts(connection: Connection, *, limit: int) -> int:
     return _affected(status)
 
 
+async def mark_lapsed(connection: Connection, *, passed: date, limit: int) -> None:
+    """Mark documents that were sent and due before ``passed``, of accounts whose counts tell of such."""
+    await connection.execute(
+        """
+        with owing as (
+            select distinct c.account_id from api.due_counts c
+            where c.backend = 0 and c.due_date > '-infinity' and c.due_date < $1
+        ), picked as (
+            select d.account_id, d.id from owing o cross join lateral (
+                select d.account_id, d.id from api.documents d
+                where d.account_id = o.account_id and d.status = 'sent' and not d.lapsed and d.due_date < $1
+                order by d.due_date limit $2 for update skip locked
+            ) d limit $2
+        )
+        update api.documents d set lapsed = true from picked p
+        where d.account_id = p.account_id and d.id = p.id
+        """,
+        passed,
+        limit,
+    )
+
+
 async def fold_due_counts(connection: Connection, *, passed: date, limit: int) -> int:
-    """What was due before ``passed`` becomes due at -infinity; the number of rows that are left of those folded."""
+    """What was due before ``passed`` becomes due at -infinity once its account's documents are marked as lapsed.
+
+    The number of rows that are left of those folded.
+    """
     status = await connection.execute(
         """
         with picked as (
             select c.ctid as place from api.due_counts c
-            where c.backend <> 0 or c.backend = 0 and c.due_date > '-infinity' and c.due_date < $1
+            where c.backend <> 0 or c.backend = 0 and c.due_date > '-infinity' and c.due_date < $1 and not exists (
+                select from api.documents d where d.account_id = c.account_id
+                    and d.status = 'sent' and not d.lapsed and d.due_date < $1
+            )
             limit $2 for update skip locked
         ), moved as (
             delete from api.due_counts c using picked p where c.ctid = p.place
-            returning c.account_id, c.type, case when c.due_date < $1 then '-infinity' else c.due_date end as due_date,
+            returning c.account_id, c.type, case when c.backend = 0 then '-infinity' else c.due_date end as due_date,
                 c.amount
         )
         insert into api.due_counts as c (account_id, type, due_date, backend, amount)

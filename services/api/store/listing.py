@@ -16,9 +16,7 @@ from services.api.store.conditions import DocumentFilter, Piece, composed, condi
 from services.api.store.orders import NEWEST, Order, Position
 from services.api.store.walks import (
     COUNTED,
-    DUE_STATUSES,
     LISTED,
-    MERGED_MAX,
     SHALLOW_MAX,
     Step,
     step_pieces,
@@ -84,8 +82,7 @@ class Page(msgspec.Struct, frozen=True):
 
 
 async def select_page(connection: Connection, account_id: str, kept: DocumentFilter, span: Span) -> Page:
-    shallow = MERGED_MAX if kept.status in DUE_STATUSES else SHALLOW_MAX
-    if kept.names() <= COUNTED and span.order is NEWEST and span.offset <= shallow:
+    if kept.names() <= COUNTED and span.order is NEWEST and span.offset <= SHALLOW_MAX:
         return await _select_newest(connection, account_id, kept, span)
     async with planned(connection):
         searched = kept.q is not None and span.offset <= SHALLOW_MAX
@@ -119,14 +116,14 @@ def page_pieces(kept: DocumentFilter, span: Span) -> Iterator[Piece]:
     yield "select", ()
     yield from total_pieces(kept)
     yield f", {LISTED}", ()
-    if not span.offset and kept.status not in DUE_STATUSES:
+    if not span.offset and kept.status not in ("sent", "overdue"):
         yield "from api.documents d where d.account_id = $1", ()
         yield from condition_pieces(kept)
         if span.after is not None:
             yield "and d.id < ?::text", (span.after.id,)
         yield "order by d.id desc limit ?::bigint", (span.limit,)
         return
-    yield from step_pieces(kept, _first_step(span), "fenced" if kept.status in DUE_STATUSES else "direct")
+    yield from step_pieces(kept, _first_step(span), "merged" if kept.status == "overdue" else "direct")
 
 
 def total_pieces(kept: DocumentFilter) -> Iterator[Piece]:
@@ -160,15 +157,10 @@ def choice_pieces(kept: DocumentFilter, limit: int) -> Iterator[Piece]:
 
 
 async def _select_newest(connection: Connection, account_id: str, kept: DocumentFilter, span: Span) -> Page:
-    """One statement, whose walk among the sent ones is bounded: only if that is too short there is another."""
     statement, values = composed(page_pieces(kept, span))
     rows = await connection.fetch(statement, account_id, *values)
     total = rows[0][0] if rows else await select_total(connection, account_id, kept) or 0
-    left = min(span.limit, max(0, total - span.offset))
-    if kept.status not in DUE_STATUSES or len(rows) >= left:
-        return Page(total, total, [Shown(*row[1:]) for row in rows])
-    found = await _select_step(connection, account_id, kept, _first_step(span), "merged")
-    return Page(total, total, found)
+    return Page(total, total, [Shown(*row[1:]) for row in rows])
 
 
 async def _select_searched(
@@ -274,10 +266,11 @@ async def planned(connection: Connection) -> AsyncGenerator[None]:
 
 
 async def plan_by_values(connection: Connection) -> None:
-    """Plan each of the transaction's statements for its values, and none for the whole table."""
+    """Plan each of the transaction's statements for its values: no table is read whole, no walk is sorted."""
     await connection.execute(
         """
         select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
-            set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)
+            set_config('enable_sort', 'off', true), set_config('jit', 'off', true),
+            set_config('max_parallel_workers_per_gather', '0', true)
         """
     )

@@ -23,13 +23,11 @@ class Position(msgspec.Struct, frozen=True):
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """Literal pieces of a statement: what is kept, what stands above or below a position, and the order itself.
 
-    ``stands`` names what of the position the question marks are; ``shown`` and ``joined`` are what the index holds of
-    a page, and how that leads to its documents.
+    ``stands`` names what of the position the question marks are; ``shown`` is what the index holds of a page.
     """
 
     key: str
     shown: str
-    joined: str = "and d.id = page.id"
     where: str = ""
     above: str
     below: str
@@ -109,15 +107,15 @@ _BY_UPDATE = Segment(
     up="order by d.updated_at, d.id",
     down="order by d.updated_at desc, d.id desc",
 )
-_BY_NUMBER = Segment(  # which no two documents share
+# No two documents share it. What is ordered by stays the same when it is ordered again, as where a cursor holds it.
+_BY_NUMBER = Segment(
     key="d.number",
-    shown="d.number as key",
-    joined="and d.number = page.key",
+    shown='d.id, api.number_order(d.number) collate "C" as key',
     where="and d.number is not null",
-    above="and d.number > ?::text",
-    below="and d.number < ?::text",
-    up="order by d.number",
-    down="order by d.number desc",
+    above='and api.number_order(d.number) collate "C" > api.number_order(?::text)',
+    below='and api.number_order(d.number) collate "C" < api.number_order(?::text)',
+    up='order by api.number_order(d.number) collate "C"',
+    down='order by api.number_order(d.number) collate "C" desc',
     stands=("value",),
 )
 _WITHOUT_NUMBER = Segment(

@@ -10,9 +10,18 @@ import msgspec
 from asyncpg import Record
 
 from services.api.store.conditions import DocumentFilter, Piece, composed, condition_pieces
-from services.api.store.listing import TOTAL_MAX, Shown, planned, select_total
+from services.api.store.listing import Shown, planned
 from services.api.store.orders import NEWEST, Order, Position
-from services.api.store.walks import COUNTED, FENCED, SHOWN, Step, bounds, served, step_pieces
+from services.api.store.walks import (
+    COUNTED,
+    SHOWN,
+    Step,
+    is_merged,
+    served,
+    step_pieces,
+    stretch_pieces,
+    way_pieces,
+)
 from shared.postgres import Connection
 
 BATCH_ROWS_MAX = 1_000
@@ -20,6 +29,9 @@ BATCH_ROWS_MAX = 1_000
 BATCH_BYTES_MAX = 1024 * 1024
 # So many entries of an index a batch looks at, where there is more to be asked of each of them: some 50 ms.
 STRETCH = 10_000
+# Of lists that are no longer than this, no matter how many documents there are, so many are found at once: a megabyte.
+FEW_MAX = 100_000
+FOUND_MAX = 10_000
 
 LIMITED = """\
 select d.id, d.body, d.status, d.due_date, d.client, d.key, d.sum_bytes from (
@@ -32,11 +44,15 @@ DOWN, UP = "order by d.key desc, d.id desc", "order by d.key, d.id"
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Behind which document of which of the order's segments; ``few`` is whether what is found is no long list."""
+    """Behind which document of which of the order's segments; ``few`` is whether they are found ahead of being read.
+
+    Then ``found`` are those that come next, up to the one that is named.
+    """
 
     after: Position | None = None
     segment: int = 0
     few: bool = False
+    found: tuple[str, ...] = ()
 
 
 class Documents(msgspec.Struct, frozen=True):
@@ -59,6 +75,8 @@ async def select_batch(
         return await _select_newest(connection, account_id, kept, place or Place())
     async with planned(connection):
         place = place or Place(few=await _are_few(connection, account_id, kept, order))
+        if place.few:
+            return await _select_few(connection, account_id, kept, order, place)
         return await _select_part(connection, account_id, kept, order, place)
 
 
@@ -67,12 +85,17 @@ def is_plain(kept: DocumentFilter, order: Order) -> bool:
     return order is NEWEST and (kept.names() <= COUNTED or kept.names() <= served(kept, order))
 
 
+def is_whole(kept: DocumentFilter, order: Order) -> bool:
+    """Whether what is walked along the order is all shown."""
+    return is_merged(kept, order) or kept.names() <= served(kept, order)
+
+
 async def _are_few(connection: Connection, account_id: str, kept: DocumentFilter, order: Order) -> bool:
-    """Whether they are better all found and sorted for each batch than looked for along the order."""
-    if kept.names() <= served(kept, order):
+    """Whether they are better found by whichever index is best than looked for along the order."""
+    if is_whole(kept, order):
         return False
-    total = await select_total(connection, account_id, kept)
-    return total is not None and total <= TOTAL_MAX
+    statement, values = composed(few_pieces(kept))
+    return await connection.fetchval(statement, account_id, *values) <= FEW_MAX
 
 
 async def _select_newest(
@@ -83,6 +106,36 @@ async def _select_newest(
     return Documents(_shown(rows), _behind(rows, place) if _is_cut(rows) else None)
 
 
+async def _select_few(
+    connection: Connection, account_id: str, kept: DocumentFilter, order: Order, place: Place
+) -> Documents:
+    """Those that were found and still are what is asked for."""
+    place = place if place.found else await _select_found(connection, account_id, kept, order, place)
+    named = msgspec.structs.replace(kept, ids=place.found[:BATCH_ROWS_MAX])
+    statement, values = composed(few_part_pieces(named, order, place))
+    rows = await connection.fetch(statement, account_id, *values)
+    is_cut = bool(rows) and rows[-1][6] >= BATCH_BYTES_MAX
+    read = place.found.index(rows[-1][0]) + 1 if is_cut else BATCH_ROWS_MAX
+    left = msgspec.structs.replace(place, found=place.found[read:])
+    return Documents(_shown(rows), left if left.found else _next(left, order))
+
+
+async def _select_found(
+    connection: Connection, account_id: str, kept: DocumentFilter, order: Order, place: Place
+) -> Place:
+    """The same place with what comes next, which is less than can be found at once only where a segment ends."""
+    statement, values = composed(found_pieces(kept, order, place))
+    rows = await connection.fetch(statement, account_id, *values)
+    after = Position(rows[-1][0], rows[-1][1]) if len(rows) == FOUND_MAX else None
+    return msgspec.structs.replace(place, found=tuple(row[1] for row in rows), after=after)
+
+
+def _next(place: Place, order: Order) -> Place | None:
+    if place.after is not None:
+        return place
+    return Place(segment=place.segment + 1, few=True) if place.segment + 1 < len(order.segments) else None
+
+
 async def _select_part(
     connection: Connection, account_id: str, kept: DocumentFilter, order: Order, place: Place
 ) -> Documents:
@@ -90,9 +143,9 @@ async def _select_part(
     rows = await connection.fetch(statement, account_id, *values)
     if _is_cut(rows):
         return Documents(_shown(rows), _behind(rows, place))
-    end = None if place.few else await _select_end(connection, account_id, kept, order, place)
+    end = None if is_whole(kept, order) else await _select_end(connection, account_id, kept, order, place)
     if end is None and place.segment + 1 < len(order.segments):
-        return Documents(_shown(rows), Place(segment=place.segment + 1, few=place.few))
+        return Documents(_shown(rows), Place(segment=place.segment + 1))
     return Documents(_shown(rows), end and msgspec.structs.replace(place, after=end))
 
 
@@ -119,14 +172,41 @@ def _shown(rows: list[Record]) -> list[Shown]:
 
 
 def newest_pieces(kept: DocumentFilter, after: Position | None) -> Iterator[Piece]:
+    if is_merged(kept, NEWEST):
+        found = step_pieces(kept, _step(NEWEST, Place(after)), "merged")
+        yield from _limited("page.key", found, DOWN)
+        return
     found = _newest(kept, after)
     yield from _limited("d.id as key from api.documents d where d.account_id = $1", found, DOWN)
 
 
 def part_pieces(kept: DocumentFilter, order: Order, place: Place) -> Iterator[Piece]:
     step = _step(order, place)
-    found = step_pieces(kept, step, "matched") if place.few else _walked(kept, step)
+    if is_whole(kept, order):
+        found = step_pieces(kept, step, "merged" if is_merged(kept, order) else "direct")
+    else:
+        found = _walked(kept, step)
     yield from _limited("page.key", found, DOWN if order.descending else UP)
+
+
+def few_pieces(kept: DocumentFilter) -> Iterator[Piece]:
+    """How many there are, and no more than one beyond few."""
+    yield "select count(*) from (select d.id from api.documents d where d.account_id = $1", ()
+    yield from condition_pieces(kept)
+    yield "limit ?::bigint) n", (FEW_MAX + 1,)
+
+
+def found_pieces(kept: DocumentFilter, order: Order, place: Place) -> Iterator[Piece]:
+    """What comes next, of an order's segment."""
+    step = msgspec.structs.replace(_step(order, place), limit=FOUND_MAX)
+    yield "select page.key, page.id from (select", ()
+    yield from way_pieces(kept, step, "matched")
+
+
+def few_part_pieces(kept: DocumentFilter, order: Order, place: Place) -> Iterator[Piece]:
+    """The documents that are named."""
+    step = msgspec.structs.replace(_step(order, place), after=None)
+    yield from _limited("page.key", step_pieces(kept, step, "matched"), DOWN if order.descending else UP)
 
 
 def end_pieces(kept: DocumentFilter, order: Order, place: Place) -> Iterator[Piece]:
@@ -135,7 +215,7 @@ def end_pieces(kept: DocumentFilter, order: Order, place: Place) -> Iterator[Pie
     yield "select", ()
     yield segment.key, ()
     yield "as key, d.id, count(*) over () as looked_at", ()
-    yield from _stretch(kept, step)
+    yield from stretch_pieces(kept, step, STRETCH)
     yield segment.up if order.descending else segment.down, ()
     yield "limit 1", ()
 
@@ -163,20 +243,10 @@ def _walked(kept: DocumentFilter, step: Step) -> Iterator[Piece]:
     """What of the stretch passes the filter."""
     yield "from (select", ()
     yield step.segment.shown, ()
-    yield from _stretch(kept, step)
+    yield from stretch_pieces(kept, step, STRETCH)
     yield from condition_pieces(kept, kept.names() - served(kept, step.order))
     yield step.sorting, ()
-    yield "limit ?::bigint) page join api.documents d on d.account_id = $1", (step.limit,)
-    yield step.segment.joined, ()
-
-
-def _stretch(kept: DocumentFilter, step: Step) -> Iterator[Piece]:
-    """The next entries of the index that has the order."""
-    yield FENCED, ()
-    yield from condition_pieces(kept, served(kept, step.order))
-    yield from bounds(kept, step)
-    yield step.sorting, ()
-    yield "limit ?::bigint) d where true", (STRETCH,)
+    yield "limit ?::bigint) page join api.documents d on d.account_id = $1 and d.id = page.id", (step.limit,)
 
 
 def _step(order: Order, place: Place) -> Step:

@@ -1,8 +1,8 @@
 """The ways in which a page of documents is found, as pieces of statements.
 
 - direct: in the order's own index, which serves all that the filter asks for
-- fenced: in the order's own index, past what the rest of the filter refuses, and no further than some thousand entries
-- merged: of what is sent, the first of each due day
+- merged: what is overdue, in the index of what has lapsed and beside it in that of the days since then
+- fenced: by one of these, past what the rest of the filter refuses, and no further than some thousand entries
 - matched: all that the filter finds, by whichever index is the best for that, and the first of these
 """
 
@@ -25,49 +25,38 @@ LISTED = f"d.id, case when octet_length(d.body) <= 16384 then d.body end, {_STAT
 COUNTED = frozenset({"type", "status"})
 # So many are sorted without a walk before.
 FEW = 2_000
-# So many are skipped in a bounded walk, and so many among the first of each due day.
+# So many are skipped in a bounded walk, which is of so many entries.
 SHALLOW_MAX = 1_000
-MERGED_MAX = 50
-# Statuses of which only time knows which documents are in them.
-DUE_STATUSES = ("sent", "overdue")
+FENCE_MAX = 4_000
 # Filters that find a few documents at most.
 RARE = frozenset({"ids", "number", "external_id"})
 
 FENCED = """\
 from (
-    select d.id, d.type, d.status, d.client_id, d.currency, d.issued_date, d.due_date, d.total, d.updated_at,
-        d.number, d.external_id, d.search
-    from api.documents d where d.account_id = $1"""
-FENCED_SENT = "from (select d.id, d.due_date, d.status from api.documents d where d.account_id = $1"
-FENCE = "limit 4000) d where true"
-OVERDUE_DAYS = """\
-from (
-    with recursive days as (
-        (select d.due_date from api.documents d where d.account_id = $1 and d.status = 'sent' and d.due_date < ?::date
-        order by d.due_date desc limit 1)
-        union all
-        select (
-            select d.due_date from api.documents d where d.account_id = $1 and d.status = 'sent'
-                and d.due_date < days.due_date order by d.due_date desc limit 1
-        ) from days where days.due_date is not null
-    )
-    select day.id from (select days.due_date from days cross join lateral ("""
-SENT_DAYS = """\
-from (
-    with recursive days as (
-        (select d.due_date from api.documents d where d.account_id = $1 and d.status = 'sent' and d.due_date >= ?::date
-        order by d.due_date limit 1)
-        union all
-        select (
-            select d.due_date from api.documents d where d.account_id = $1 and d.status = 'sent'
-                and d.due_date > days.due_date order by d.due_date limit 1
-        ) from days where days.due_date is not null
-    )
-    select day.id from (select days.due_date from days cross join lateral ("""
-OF_DAY = """\
-select d.id from api.documents d where d.account_id = $1 and d.status = 'sent' and d.due_date = days.due_date"""
-OF_NO_DAY = """\
-select d.id from api.documents d where d.account_id = $1 and d.status = 'sent' and d.due_date is null"""
+    select d.id, d.type, d.status, d.lapsed, d.client_id, d.currency, d.issued_date, d.due_date, d.total, d.updated_at,
+        d.number, d.external_id, d.search"""
+FENCED_FROM = "from api.documents d where d.account_id = $1"
+FENCE = "limit ?::bigint) d where true"
+LAPSED = """\
+select d.id, d.due_date from api.documents d where d.account_id = $1 and d.status = 'sent' and d.lapsed"""
+PASSED = """\
+select d.id, d.due_date from api.documents d
+where d.account_id = $1 and d.status = 'sent' and not d.lapsed and d.due_date < ?::date"""
+# Few, since folding marks what has lapsed; each of them is walked from where the order begins.
+PASSED_DAYS = """\
+with recursive days as (
+    (select d.due_date from api.documents d
+    where d.account_id = $1 and d.status = 'sent' and not d.lapsed and d.due_date < ?::date
+    order by d.due_date desc limit 1)
+    union all
+    select (
+        select d.due_date from api.documents d where d.account_id = $1 and d.status = 'sent' and not d.lapsed
+            and d.due_date < days.due_date order by d.due_date desc limit 1
+    ) from days where days.due_date is not null
+)
+select day.id, day.due_date from days cross join lateral (
+    select d.id, d.due_date from api.documents d
+    where d.account_id = $1 and d.status = 'sent' and not d.lapsed and d.due_date = days.due_date"""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,27 +77,51 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 def ways(kept: DocumentFilter, step: Step, total: int | None) -> tuple[str, ...]:
     """Which way to try, and which one when that leads to less than was asked for."""
     names = kept.names()
+    if is_merged(kept, step.order):
+        return ("merged",)
     if names <= served(kept, step.order):
         return ("direct",)
-    if names <= COUNTED and step.segment.key == "d.id" and not step.segment.where:
-        return ("fenced", "merged") if step.offset <= MERGED_MAX else ("direct",)
     if names & RARE or (total is not None and total <= FEW) or step.offset > SHALLOW_MAX:
         return ("matched",)
     return "fenced", "matched"
 
 
+def is_merged(kept: DocumentFilter, order: Order) -> bool:
+    """Whether the list is of what is overdue alone, in an order that is walked on both sides of a sweep."""
+    by_id = order.segments[0].key == "d.id"
+    by_due_date = order.segments[0].key == "d.due_date"
+    return kept.status == "overdue" and (
+        (by_id and kept.names() <= COUNTED) or (by_due_date and kept.names() <= order.within | {"status"})
+    )
+
+
+def served(kept: DocumentFilter, order: Order) -> frozenset[str]:
+    """The filters that an index has in front of the order, so that what it holds is all that is asked for."""
+    names = kept.names()
+    if order.segments[0].key != "d.id":
+        by_due = order.segments[0].key == "d.due_date" and kept.status == "sent"
+        return names & (order.within | {"status"} if by_due else order.within)
+    if "client_id" in names:
+        return frozenset({"client_id"})
+    if "currency" in names and kept.status != "overdue":
+        return frozenset({"currency"})
+    return names & COUNTED
+
+
 def step_pieces(kept: DocumentFilter, step: Step, way: str) -> Iterator[Piece]:
     """Skipped documents are counted in an index, and only those that are shown are read."""
     yield "from (select", ()
+    yield from way_pieces(kept, step, way)
+    yield "join api.documents d on d.account_id = $1 and d.id = page.id", ()
+    yield "order by page.key desc, d.id desc" if step.descending else "order by page.key, d.id", ()
+
+
+def way_pieces(kept: DocumentFilter, step: Step, way: str) -> Iterator[Piece]:
+    """The keys and ids of a page, which begins in front of this."""
     yield step.segment.shown, ()
     yield from _WAYS[way](kept, step)
     yield step.sorting, ()
-    yield (
-        "limit ?::bigint offset ?::bigint) page join api.documents d on d.account_id = $1",
-        (step.limit, step.offset),
-    )
-    yield step.segment.joined, ()
-    yield "order by page.key desc, d.id desc" if step.descending else "order by page.key, d.id", ()
+    yield "limit ?::bigint offset ?::bigint) page", (step.limit, step.offset)
 
 
 def _direct(kept: DocumentFilter, step: Step) -> Iterator[Piece]:
@@ -117,18 +130,46 @@ def _direct(kept: DocumentFilter, step: Step) -> Iterator[Piece]:
     yield from bounds(kept, step)
 
 
-def _fenced(kept: DocumentFilter, step: Step) -> Iterator[Piece]:
-    within = served(kept, step.order)
+def _merged(kept: DocumentFilter, step: Step) -> Iterator[Piece]:
+    """Each side gives what the page could need of it."""
+    first = step.limit + step.offset
     by_id = step.segment.key == "d.id"
-    sent_alone = kept.names() <= COUNTED and by_id
-    yield FENCED_SENT if sent_alone else FENCED, ()
-    yield from condition_pieces(kept, within)
-    if by_id and kept.status in DUE_STATUSES and not within & {"client_id", "currency"}:
-        yield "and d.status = 'sent'", ()
+    yield "from ((", ()
+    yield LAPSED, ()
+    yield from _side(kept, step, first)
+    yield ") union all (", ()
+    yield PASSED_DAYS if by_id else PASSED, (kept.today,)
+    yield from _side(kept, step, first)
+    yield ") day)) d" if by_id else ")) d", ()
+
+
+def _side(kept: DocumentFilter, step: Step, first: int) -> Iterator[Piece]:
+    yield from condition_pieces(kept, served(kept, step.order) - {"status"})
     yield from bounds(kept, step)
     yield step.sorting, ()
-    yield FENCE, ()
-    yield from condition_pieces(kept, kept.names() - within)
+    yield "limit ?::bigint", (first,)
+
+
+def _fenced(kept: DocumentFilter, step: Step) -> Iterator[Piece]:
+    yield from stretch_pieces(kept, step, FENCE_MAX)
+    yield from condition_pieces(kept, kept.names() - served(kept, step.order))
+
+
+def stretch_pieces(kept: DocumentFilter, step: Step, entries: int) -> Iterator[Piece]:
+    """The next of the entries that have the order, of those that the rest of the filter is still to be asked of."""
+    within = served(kept, step.order)
+    yield FENCED, ()
+    if kept.status == "overdue" and "status" in within:
+        yield "from (select d.id", ()
+        yield from _merged(kept, msgspec.structs.replace(step, limit=entries, offset=0))
+        yield step.sorting, ()
+        yield "limit ?::bigint) page join api.documents d on d.account_id = $1 and d.id = page.id", (entries,)
+    else:
+        yield FENCED_FROM, ()
+        yield from condition_pieces(kept, within)
+        yield from bounds(kept, step)
+    yield step.sorting, ()
+    yield FENCE, (entries,)
 
 
 def _matched(kept: DocumentFilter, step: Step) -> Iterator[Piece]:
@@ -140,49 +181,7 @@ def _matched(kept: DocumentFilter, step: Step) -> Iterator[Piece]:
     yield "offset 0) d", ()
 
 
-def _merged(kept: DocumentFilter, step: Step) -> Iterator[Piece]:
-    """Of the days whose first document comes first, which no document of another day can come before."""
-    first = (step.limit + step.offset,)
-    yield OVERDUE_DAYS if kept.status == "overdue" else SENT_DAYS, (kept.today,)
-    yield from _of_day(kept, step, OF_DAY)
-    yield step.sorting, ()
-    yield (
-        "limit 1) best order by best.id desc limit"
-        if step.descending
-        else "limit 1) best order by best.id limit",
-        (),
-    )
-    yield "?::bigint) days cross join lateral (", first
-    yield from _of_day(kept, step, OF_DAY)
-    yield step.sorting, ()
-    yield "limit ?::bigint) day", first
-    if kept.status != "overdue":
-        yield "union all (", ()
-        yield from _of_day(kept, step, OF_NO_DAY)
-        yield "order by d.due_date desc, d.id desc" if step.descending else "order by d.due_date, d.id", ()
-        yield "limit ?::bigint)", first
-    yield ") d", ()
-
-
-def _of_day(kept: DocumentFilter, step: Step, which: str) -> Iterator[Piece]:
-    yield which, ()
-    yield from condition_pieces(kept, kept.names() - {"status"})
-    yield from _after(step)
-
-
 _WAYS = {"direct": _direct, "fenced": _fenced, "matched": _matched, "merged": _merged}
-
-
-def served(kept: DocumentFilter, order: Order) -> frozenset[str]:
-    """The filters that an index has in front of the order, so that what it holds is all that is asked for."""
-    names = kept.names()
-    if order.segments[0].key != "d.id":
-        by_due = order.segments[0].key == "d.due_date" and kept.status in DUE_STATUSES
-        return names & (order.within | {"status"} if by_due else order.within)
-    for alone in ("client_id", "currency"):
-        if alone in names:
-            return frozenset({alone})
-    return names & ({"type"} if kept.status in DUE_STATUSES else {"type", "status"})
 
 
 def bounds(kept: DocumentFilter, step: Step) -> Iterator[Piece]:

@@ -2,7 +2,7 @@
 
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import product as combinations
 from typing import Any
@@ -97,6 +97,58 @@ def test_a_sent_document_moves_to_overdue_with_no_job(account: Account) -> None:
     account.sql("update api.documents set due_date = '2020-01-01' where id = $1", sent["id"])
     assert ids(listed(account, status="sent")) == []
     assert listed(account, status="overdue")["data"][0]["status"] == "overdue"
+
+
+def test_what_has_lapsed_is_marked_and_its_lists_stay_as_they_are(account: Account) -> None:
+    """Of two that were due long ago, one is not marked yet; the one of yesterday is not to be."""
+    today = datetime.now(UTC).date()
+    for days in (400, 40, 1, 30):
+        row = account.in_status("overdue")
+        due = today - timedelta(days=days)
+        account.sql("update api.documents set due_date = $2 where id = $1", row["id"], due)
+    account.in_status("sent")
+    queries = [{"status": status, "sort": sort} for status in ("sent", "overdue") for sort in ORDERS]
+    account.sql("update api.documents set lapsed = false where account_id = $1", account.id)
+    before = [ids(listed(account, **query)) for query in queries]
+    assert sorted(map(len, before)) == [1] * 12 + [4] * 12
+    account.sql("update api.documents set lapsed = due_date < $2 where account_id = $1", account.id, today)
+    assert [ids(listed(account, **query)) for query in queries] == before
+    account.sql(
+        "update api.documents set lapsed = due_date < $2 where account_id = $1",
+        account.id,
+        today - timedelta(35),
+    )
+    assert [ids(listed(account, **query)) for query in queries] == before
+    for query, found in zip(queries, before, strict=True):
+        assert ids(*walked(account, **query, per_page=1)) == found
+
+
+def test_a_lapsed_document_that_is_paid_is_paid(account: Account) -> None:
+    row = account.in_status("overdue")
+    account.sql("update api.documents set lapsed = true where id = $1", row["id"])
+    assert ids(listed(account, status="overdue")) == [row["id"]]
+    account.move(row["id"], "pay")
+    assert ids(listed(account, status="overdue")) == []
+    assert (
+        ids(listed(account, status="paid"))
+        == ids(listed(account, type="invoice", status="paid"))
+        == [row["id"]]
+    )
+
+
+def test_numbers_are_ordered_as_they_count_and_by_what_stands_before(account: Account) -> None:
+    """A type and a year together, and the millionth behind the one before it."""
+    today = datetime.now(UTC).date()
+    numbers = [account.in_status("sent")["number"]]
+    account.sql("update api.number_sequences set last = 999998 where account_id = $1", account.id)
+    numbers += [account.in_status("sent")["number"] for _ in range(3)]
+    numbers.append(account.document(status="sent", issued_date=f"{today.year + 1}-01-01")["number"])
+    assert len({len(number) for number in numbers}) == 2
+    assert [row["number"] for row in listed(account, sort="number")["data"]] == numbers
+    assert [row["number"] for row in listed(account, sort="-number")["data"]] == numbers[::-1]
+    assert [
+        row["number"] for page in walked(account, sort="number", per_page=2) for row in page["data"]
+    ] == numbers
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,16 @@ def test_what_fell_due_long_ago_is_folded_into_one_row_and_can_still_be_changed(
     assert totals(account) == counted(account)
 
 
+def test_folding_marks_what_was_due_before_all_time_zones_and_nothing_else(account: Account) -> None:
+    rows = [account.in_status(status) for status in ("overdue", "overdue", "sent", "paid")]
+    for row, days in zip(rows, (10, 1, -5, 10), strict=True):
+        due = datetime.now(UTC).date() - timedelta(days=days)
+        account.sql("update api.documents set due_date = $2, lapsed = false where id = $1", row["id"], due)
+    folded(account, times=3)
+    lapsed = account.sql("select id from api.documents where account_id = $1 and lapsed", account.id)
+    assert [row[0] for row in lapsed] == [rows[0]["id"]]
+
+
 def test_creates_beside_each_other_and_beside_folding_are_all_counted(account: Account) -> None:
     body = document(account.client_id)
 

@@ -87,7 +87,13 @@ def test_the_file_is_in_the_order_that_was_asked_for(order: str, ids: str) -> No
 
 
 def test_numbers_are_in_order_also_beyond_six_digits() -> None:
-    numbers = ["INV-2026-999999", "INV-2026-1000000", "INV-2026-1000001", "INV-2026-9999999"]
+    numbers = [
+        "INV-2025-1000000",
+        "INV-2026-999999",
+        "INV-2026-1000000",
+        "INV-2026-9999999",
+        "PO-2026-000001",
+    ]
     choices = [Choice(f"doc_{number}", number) for number in [*numbers[::-1], None]]
     assert ordered(choices, "number", ()) == [f"doc_{number}" for number in [*numbers, None]]
 

@@ -30,6 +30,7 @@ ACROSS_ACCOUNTS = {
     "pdf_deletions.select_due": "deleted_at < now()",
     "logos.select_replaced": "l.replaced_at < now()",
     "counts.fold_document_counts": "c.backend <> 0",
+    "counts.mark_lapsed": "d.account_id = o.account_id",
     "counts.fold_due_counts": "c.backend <> 0",
     "counts.fold_client_counts": "c.backend <> 0",
 }

@@ -10,7 +10,14 @@ import asyncpg
 from services.api.domain.lifecycle import STATUSES
 from services.api.store.conditions import CONDITIONS, DocumentFilter, Piece, composed
 from services.api.store.orders import ORDERS, Position
-from services.api.store.streaming import Place, end_pieces, newest_pieces, part_pieces
+from services.api.store.streaming import (
+    Place,
+    end_pieces,
+    few_part_pieces,
+    found_pieces,
+    newest_pieces,
+    part_pieces,
+)
 
 TODAY = date(2026, 3, 1)
 ID = "doc_" + "0" * 34
@@ -36,14 +43,16 @@ def statements() -> Iterator[list[Piece]]:
     for kept in filters():
         for after in (None, Position(ID, ID)):
             yield [*newest_pieces(kept, after)]
-        for order, pieces in product(ORDERS.values(), (part_pieces, end_pieces)):
+        for order, pieces in product(
+            ORDERS.values(), (part_pieces, end_pieces, found_pieces, few_part_pieces)
+        ):
             for place in places(order.name.removeprefix("-"), len(order.segments)):
                 yield [*pieces(kept, order, place)]
 
 
 def places(sorted_by: str, segments: int) -> Iterator[Place]:
-    for after, few in product((None, Position(AT[sorted_by], ID)), (False, True)):
-        yield Place(after=after, few=few)
+    for after in (None, Position(AT[sorted_by], ID)):
+        yield Place(after=after)
     if segments > 1:
         yield Place(after=Position(None, ID), segment=1)
 

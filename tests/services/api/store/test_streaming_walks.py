@@ -22,7 +22,7 @@ COUNT = 97
 FILL = """
 insert into api.documents (
     account_id, id, type, number, status, client_id, client, currency, issued_date, due_date, items, subtotal, tax_rate,
-    tax_amount, total, notes, template, created_at, updated_at, body
+    tax_amount, total, notes, template, created_at, updated_at, body, lapsed
 )
 select
     case when i % 11 = 0 then 'acct_2' else $1 end, 'doc_' || lpad(to_hex(i * 37 % 101), 34, '0'),
@@ -30,7 +30,8 @@ select
     case when i % 4 = 0 then 'draft' when i % 4 = 3 then 'paid' else 'sent' end, 'cl_' || i % 3, '{"name": "Acme"}',
     (array['USD', 'EUR', 'JPY'])[1 + i % 3], date '2026-03-01' + i % 9,
     case when i % 5 > 0 then date '2026-03-10' + i % 12 end, '[]', 0, 0, 0, i % 13, 'note ' || i % 6, 'clean',
-    now(), now() - (i % 17 || ' hours')::interval, repeat('x', 100)
+    now(), now() - (i % 17 || ' hours')::interval, repeat('x', 100),
+    i % 4 in (1, 2) and i % 5 > 0 and i % 12 < 3
 from generate_series(1, $2::integer) i
 """
 FILTERS: dict[str, dict[str, Any]] = {
@@ -74,7 +75,7 @@ async def listed(connection: Connection, kept: DocumentFilter, order: Order) -> 
 async def test_a_walk_is_the_list_whatever_its_batches_are_cut_by(
     connection: Connection, monkeypatch: pytest.MonkeyPatch, few_max: int
 ) -> None:
-    monkeypatch.setattr(streaming, "TOTAL_MAX", few_max)
+    monkeypatch.setattr(streaming, "FEW_MAX", few_max)
     for fields, order in product(FILTERS.values(), ORDERS.values()):
         kept = DocumentFilter(today=TODAY, **fields)
         expected = await listed(connection, kept, order)
@@ -86,6 +87,7 @@ async def test_a_walk_is_the_list_whatever_its_batches_are_cut_by(
         ):
             monkeypatch.setattr(streaming, "BATCH_ROWS_MAX", rows_max)
             monkeypatch.setattr(streaming, "STRETCH", stretch)
+            monkeypatch.setattr(streaming, "FOUND_MAX", 2 * stretch)
             monkeypatch.setattr(streaming, "BATCH_BYTES_MAX", bytes_max)
             batches = await walked(connection, kept, order)
             assert [row.id for batch in batches for row in batch.found] == expected, (fields, order.name)
@@ -95,7 +97,7 @@ async def test_a_walk_is_the_list_whatever_its_batches_are_cut_by(
 async def test_documents_that_go_between_two_batches_take_no_others_with_them(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streaming, "TOTAL_MAX", 0)
+    monkeypatch.setattr(streaming, "FEW_MAX", 0)
     monkeypatch.setattr(streaming, "BATCH_ROWS_MAX", 5)
     monkeypatch.setattr(streaming, "STRETCH", 7)
     kept, order = DocumentFilter(today=TODAY, min_total=Decimal(1)), ORDERS["due_date"]
