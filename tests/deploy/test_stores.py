@@ -50,14 +50,12 @@ async def test_a_test_has_a_database_and_a_redis_of_its_own(
     assert object_url.startswith("file:///")
 
 
-async def test_postgres_keeps_its_data_and_stops_in_two_seconds_while_clients_are_there(
-    closed_folder: Path,
-) -> None:
+async def test_postgres_keeps_its_data_and_stops_without_waiting_for_its_clients(closed_folder: Path) -> None:
     with started(store := postgres_store(closed_folder), closed_folder):
         connection = await asyncpg.connect(store.url)
         await connection.execute("create table kept as select 42 as answer")
-        stopped_at = time.monotonic()
-    assert time.monotonic() - stopped_at < 2
+    assert "terminating connection" in (closed_folder / "postgres.log").read_text()
+    assert not (closed_folder / "postgres" / "postmaster.pid").exists()  # which one that was killed leaves
     connection.terminate()
     with started(store := postgres_store(closed_folder), closed_folder):
         connection = await asyncpg.connect(store.url)

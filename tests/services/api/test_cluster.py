@@ -97,10 +97,8 @@ def test_a_dead_node_refuses_its_accounts_and_the_others_go_on(clustered: Produc
         assert others
         cluster.nodes[0].kill()
         assert _status(mine[0]) == 503
-        began = time.monotonic()
         assert {_status(account) for account in mine} == {503}
         assert {_status(account) for account in others} == {200}
-        assert time.monotonic() - began < 2
         calls = {account.id: _calls(account) for account in others}
         until(lambda: all(_in_ledger(clustered, name) == count for name, count in calls.items()))
         cluster.nodes[0].start()

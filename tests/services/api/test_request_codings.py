@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import json
-import time
 from typing import Any
 
 import pytest
@@ -45,12 +44,12 @@ def test_a_body_of_one_megabyte_may_come_as_a_kilobyte_and_one_byte_more_may_not
     refused_as(send_gzip(house, gzip.compress(body + b" ")), 413, "payload_too_large")
 
 
-def test_a_bomb_is_refused(house: Account) -> None:
+def test_a_bomb_is_refused_before_its_end_is_seen(house: Account) -> None:
     bomb = gzip.compress(bytes(900 * BODY_BYTES_MAX), compresslevel=9, mtime=0)
     assert len(bomb) < BODY_BYTES_MAX
-    began = time.monotonic()
     refused_as(send_gzip(house, bomb), 413, "payload_too_large")
-    assert time.monotonic() - began < 10
+    wrong_sum = bomb[:-8] + bytes(8)  # for which it would be 400
+    refused_as(send_gzip(house, wrong_sum), 413, "payload_too_large")
 
 
 @pytest.mark.parametrize(
