@@ -61,6 +61,8 @@ PRINT_OPTIONS: dict[str, Any] = {
 }
 # The driver ignores a signal that was meant for the whole process group, so that prints under way are finished.
 DEAF_DRIVER = "--import=data:text/javascript,process.on('SIGTERM',()=>{})"
+# Busy, it would let garbage grow by 60 MB before it looks; so it looks earlier, for 0.2 ms of its time a document.
+LEAN_DRIVER = "--max-semi-space-size=4"
 
 T = TypeVar("T")
 
@@ -338,7 +340,7 @@ def _first_line(error: Exception) -> str:
 
 async def _start_driver() -> Playwright:
     inherited = os.environ.get("NODE_OPTIONS")
-    os.environ["NODE_OPTIONS"] = f"{inherited or ''} {DEAF_DRIVER}".strip()
+    os.environ["NODE_OPTIONS"] = f"{inherited or ''} {DEAF_DRIVER} {LEAN_DRIVER}".strip()
     try:
         return await async_playwright().start()
     finally:
