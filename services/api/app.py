@@ -127,7 +127,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
             documents=Documents(tuple(template.id for template in TEMPLATES)),
             lane=Lane(),
             logos=logos,
-            streams=Streams(),
+            streams=Streams(most=settings.streams_max, of_account=settings.streams_per_account_max),
         )
     finally:
         await stop_tasks(background)

@@ -26,15 +26,20 @@ class Places:
         return self._of_account[account_id]
 
     @contextmanager
-    def taken(self, account_id: str) -> Generator[None]:
-        """One for as long as the context lasts; whether there is one, the caller has asked."""
+    def taken(self, account_id: str, *, is_typical: bool = True) -> Generator[None]:
+        """One for as long as the context lasts; whether there is one, the caller has asked.
+
+        By one that ``is_typical`` it is judged how long others last.
+        """
         place = object()
         self._begun[place] = account_id, time.monotonic()
         self._of_account[account_id] += 1
         try:
             yield
         finally:
-            self._lasted_s.append(time.monotonic() - self._begun.pop(place)[1])
+            _, begun_s = self._begun.pop(place)
+            if is_typical:
+                self._lasted_s.append(time.monotonic() - begun_s)
             self._of_account[account_id] -= 1
             if not self._of_account[account_id]:
                 del self._of_account[account_id]

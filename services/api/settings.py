@@ -38,6 +38,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long a new PDF may have to wait for its turn; one that would wait longer is refused at once, in seconds."""
     pdf_cache_mb: Annotated[int, Meta(ge=0)] = 64
     """Memory for the PDFs that were asked for last, in MB; 0 reads each from the object store."""
+    streams_max: Annotated[int, Meta(ge=1)] = 6
+    """Streams that one gateway process may have open; at full speed they share what the event loop has left."""
+    streams_per_account_max: Annotated[int, Meta(ge=1)] = 2
+    """Streams that an account may have open on one of them; all but its first within the first half of those."""
     reservation_kept_s: Annotated[float, Meta(gt=0)] = 30.0
     """How long a create may take before it is asked after, and given up if it came to nothing, in seconds."""
     meter_down: Literal["refuse", "fail_open"] = "refuse"

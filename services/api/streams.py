@@ -5,20 +5,16 @@ memory of two batches.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import msgspec
 
+from services.api.places import Places
 from shared.errors import Problem
 from shared.tasks import stop_tasks
 
-# At full speed, each takes what the event loop has left; these still leave the pool's larger part to other calls.
-STREAMS_MAX = 6
-PER_ACCOUNT_MAX = 2
-FULL_RETRY_S = 10
 # Who reads a million documents at 2 Mbit a second is done within an hour; until then a place is taken.
 STREAM_S_MAX = 3600.0
 
@@ -35,16 +31,18 @@ Read = Callable[[Any], Awaitable[Batch]]
 
 
 class Streams:
-    """Those that one gateway process has open."""
+    """Those that one gateway process has open, so many in all and of one account."""
 
-    def __init__(self) -> None:
-        self._open: Counter[str] = Counter()
+    def __init__(self, *, most: int, of_account: int) -> None:
+        self._most = most
+        self._of_account = of_account
+        self._places = Places()
         self._turn = asyncio.Lock()
 
     async def begin(self, account_id: str, read: Read) -> Batch:
         """The first batch, which shows whether there is a stream to be had; raises rate_limited or unavailable."""
         self._require_place(account_id)
-        with self._placed(account_id):
+        with self._places.taken(account_id, is_typical=False):
             return await read(None)
 
     async def chunks(self, account_id: str, first: Batch, read: Read) -> AsyncGenerator[bytes]:
@@ -52,7 +50,7 @@ class Streams:
 
         Streams take turns: however many there are, other calls wait for one chunk at a time.
         """
-        with self._placed(account_id):
+        with self._places.taken(account_id):
             async with aclosing(_batches(first, read)) as batches:
                 async for batch in batches:
                     chunks = iter(batch.chunks)
@@ -65,27 +63,21 @@ class Streams:
             return next(chunks, None)
 
     def _require_place(self, account_id: str) -> None:
-        if self._open[account_id] >= PER_ACCOUNT_MAX:
+        """An account's first may be any, its further ones only among the first half, so that others have theirs."""
+        own, most = self._places.of(account_id), self._of_account
+        if own >= most:
             raise Problem(
                 "rate_limited",
-                f"{PER_ACCOUNT_MAX} streams of this account are under way; wait for one of them to end",
-                {"streams": f"At most {PER_ACCOUNT_MAX} at a time"},
-                retry_after_s=FULL_RETRY_S,
+                f"{most} streams of this account are under way; wait for one of them to end",
+                {"streams": f"At most {most} at a time"},
+                retry_after_s=self._places.retry_after_s(account_id),
             )
-        if self._open.total() >= STREAMS_MAX:
+        if len(self._places) >= (self._most // 2 if own else self._most):
             raise Problem(
-                "unavailable", "Too many streams are under way here; try again", retry_after_s=FULL_RETRY_S
+                "unavailable",
+                "Too many streams are under way here; try again",
+                retry_after_s=self._places.retry_after_s(),
             )
-
-    @contextmanager
-    def _placed(self, account_id: str) -> Generator[None]:
-        self._open[account_id] += 1
-        try:
-            yield
-        finally:
-            self._open[account_id] -= 1
-            if not self._open[account_id]:
-                del self._open[account_id]
 
 
 async def _batches(first: Batch, read: Read) -> AsyncGenerator[Batch]:

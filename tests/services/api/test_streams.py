@@ -21,7 +21,7 @@ from streamed import Reader, copied
 from services.api.domain.kinds import KINDS
 from services.api.domain.lifecycle import STATUSES
 from services.api.routes.tables import CLIENT_COLUMNS, DOCUMENT_COLUMNS
-from services.api.streams import PER_ACCOUNT_MAX, STREAMS_MAX
+from services.api.settings import Settings
 
 NDJSON, CSV = "/v1/documents/export.ndjson", "/v1/documents/export.csv"
 PATHS = (NDJSON, CSV, "/v1/clients/export.ndjson", "/v1/clients/export.csv")
@@ -29,6 +29,8 @@ PATHS = (NDJSON, CSV, "/v1/clients/export.ndjson", "/v1/clients/export.csv")
 MANY = 10_500
 NOTES = "Twelve hundred bytes. " * 40
 PATIENCE_S = 20
+DEFAULTS = Settings(database_url="", object_store_url="", service_token="")
+STREAMS_MAX, PER_ACCOUNT_MAX = DEFAULTS.streams_max, DEFAULTS.streams_per_account_max
 
 
 @pytest.fixture(scope="module")
@@ -277,11 +279,12 @@ def test_a_gateway_has_only_so_many_streams_and_says_when_to_come_again(
     product: Product, account: Account, large: Account
 ) -> None:
     with ExitStack() as stack:
-        for _ in range(STREAMS_MAX // PER_ACCOUNT_MAX):
-            other = stack.enter_context(Account(product))
+        others = [stack.enter_context(Account(product)) for _ in range(STREAMS_MAX)]
+        for open_before, other in enumerate(others):
             copied(other, other.document(notes=NOTES)["id"], MANY)
-            for _ in range(PER_ACCOUNT_MAX):
-                stack.enter_context(Reader(other, NDJSON)).begun()
+            stack.enter_context(Reader(other, NDJSON)).begun()
+            second = other.http.head(CSV).status_code
+            assert second == (200 if open_before + 1 < STREAMS_MAX // 2 else 503)
         for stranger in (account, large):
             answer = stranger.http.get(CSV)
             refused(answer, 503, "unavailable")

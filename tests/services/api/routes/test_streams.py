@@ -52,6 +52,10 @@ async def stock(pool: Pool, copies: int, *, items: str = "[]") -> None:
         await connection.execute(COPY, ACCOUNT, row.id, copies)
 
 
+def streams() -> Streams:
+    return Streams(most=6, of_account=2)
+
+
 def call_on(pool: Pool, streams: Streams) -> Call:
     state = {"pool": pool, "streams": streams}
     return Call(cast("Any", {"state": state, "query_string": b""}), PRINCIPAL, b"")
@@ -64,7 +68,7 @@ def stream_of(answer: Answer) -> AsyncGenerator[bytes]:
 
 async def peak_bytes(pool: Pool, form: Form) -> int:
     """The most memory that a stream has at any time while it is read to its end."""
-    stream = stream_of(await export_documents(call_on(pool, Streams()), form))
+    stream = stream_of(await export_documents(call_on(pool, streams()), form))
     tracemalloc.start()
     async for _ in stream:
         pass
@@ -91,7 +95,7 @@ async def test_large_documents_are_read_by_their_bytes(pool: Pool) -> None:
 
 async def test_a_waiting_reader_holds_no_connection_and_has_one_batch_read_ahead(pool: Pool) -> None:
     await stock(pool, 5 * BATCH_ROWS_MAX)
-    stream = stream_of(await export_documents(call_on(pool, Streams()), NDJSON))
+    stream = stream_of(await export_documents(call_on(pool, streams()), NDJSON))
     await anext(stream)
     for _ in range(LOOKS_MAX):
         if pool.get_idle_size() == pool.get_size():
