@@ -18,7 +18,8 @@ HEAD = """\
 # Benchmarks
 
 `make bench` measures anew and writes this page and `.data/bench.json`. Each row compares two things in one run on one
-machine, in turns, so that a ratio says more than the numbers that it is made of.
+machine, in turns, so that a ratio says more than the numbers that it is made of. A section that no benchmark has is
+written by hand, and stays.
 """
 
 
@@ -54,7 +55,18 @@ def publish(report: Report) -> None:
 
 def publish_text(name: str, text: str) -> None:
     """Put the words in the place of an earlier run's."""
-    PAGE.write_text(_with_section(PAGE.read_text() if PAGE.exists() else HEAD, name, text))
+    PAGE.write_text(with_section(PAGE.read_text() if PAGE.exists() else HEAD, name, text))
+
+
+def with_section(page: str, name: str, text: str) -> str:
+    """The page with these words under this title and all its other sections as they were."""
+    title = f"## {name}\n"
+    when = f"Measured on {datetime.now(UTC):%Y-%m-%d}: {_machine()}."
+    section = f"{title}\n{when}\n\n{text}"
+    before, found, rest = page.partition(title)
+    after = re.search(r"^## ", rest, re.MULTILINE)
+    tail = rest[after.start() :] if found and after else ""
+    return f"{before.rstrip()}\n\n{section}" + (f"\n{tail}" if tail else "")
 
 
 def _row(result: Result) -> dict[str, Any]:
@@ -66,16 +78,6 @@ def _row(result: Result) -> dict[str, Any]:
 def _other_rows(names: set[str]) -> list[dict[str, Any]]:
     held = msgspec.json.decode(NUMBERS.read_bytes())["rows"] if NUMBERS.exists() else []
     return [row for row in held if row["name"] not in names]
-
-
-def _with_section(page: str, name: str, text: str) -> str:
-    title = f"## {name}\n"
-    when = f"Measured on {datetime.now(UTC):%Y-%m-%d}: {_machine()}."
-    section = f"{title}\n{when}\n\n{text}"
-    before, found, rest = page.partition(title)
-    after = re.search(r"^## ", rest, re.MULTILINE)
-    tail = rest[after.start() :] if found and after else ""
-    return f"{before.rstrip()}\n\n{section}" + (f"\n{tail}" if tail else "")
 
 
 def _machine() -> str:
