@@ -91,8 +91,9 @@ class RenderJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class PreviewJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A template's own sample, with what is given here in place of the sample's; empty leaves that as it is.
 
-    ``format`` is ``pdf``, or ``png`` for a picture of the first page; ``number`` belongs to ``type``. All else is as in
-    a RenderJob.
+    ``format`` is ``pdf``, or ``png`` for a picture of the first page; ``number`` belongs to ``type``, and ``exponent``
+    to ``currency``, in which the amounts have as many of its smallest units as in the sample's. All else is as in a
+    RenderJob.
     """
 
     version: int = 1
@@ -101,6 +102,8 @@ class PreviewJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     format: str = "pdf"
     type: str = ""
     number: str = ""
+    currency: str = ""
+    exponent: int = 0
     locale: str = ""
     page_size: str = ""
     seller: Party | None = None

@@ -19,4 +19,4 @@ TEMPLATES = (
     Template("minimal", "Minimal", "Ultra-clean with lots of whitespace"),
 )
 # Changed with every change of a template, a font or the code that fills them: `make template-version` prints it.
-TEMPLATES_VERSION = "6fcb1a651c89e91d"
+TEMPLATES_VERSION = "fe56d91d734c612c"

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from services.api.domain.client import Profile, as_party
+from services.api.domain.money import EXPONENTS
 from services.api.domain.numbering import document_number
 from services.api.logos import logo_path
 from services.api.pdf import Render
@@ -42,9 +43,11 @@ def preview_job(look: Look) -> PreviewJob:
     )
 
 
-def with_account(job: PreviewJob, account_id: str, profile: Profile) -> PreviewJob:
+def with_account(job: PreviewJob, account_id: str, profile: Profile, *, currency: str) -> PreviewJob:
     """The sample's lines under the account's head; what the caller has named goes before the account's."""
     chosen: dict[str, Any] = {
+        "currency": currency,
+        "exponent": EXPONENTS[currency],
         "seller": as_party(profile),
         "accent_color": profile.get("accent_color") or "",
         "logo": logo_path(account_id, profile.get("logo")),

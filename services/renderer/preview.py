@@ -1,6 +1,7 @@
 """A preview: a template's own sample, with what a caller would have otherwise, as PDF or as a picture."""
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -35,9 +36,26 @@ def as_job(asked: PreviewJob) -> RenderJob:
         "accent_color": asked.accent_color,
         "logo": asked.logo,
     }
-    return msgspec.structs.replace(
-        sample(asked.template), **{name: value for name, value in named.items() if value}
-    )
+    job = sample(asked.template)
+    if asked.currency:
+        job = in_currency(job, asked.currency, asked.exponent)
+    return msgspec.structs.replace(job, **{name: value for name, value in named.items() if value})
+
+
+def in_currency(job: RenderJob, currency: str, exponent: int) -> RenderJob:
+    """The same document with as many of the currency's smallest units: 49.90 is 4990 in one that has no decimals."""
+    items = [
+        msgspec.structs.replace(
+            line, rate=_moved(job, line.rate, exponent), amount=_moved(job, line.amount, exponent)
+        )
+        for line in job.items
+    ]
+    sums = {name: _moved(job, getattr(job, name), exponent) for name in ("subtotal", "tax_amount", "total")}
+    return msgspec.structs.replace(job, currency=currency, exponent=exponent, items=tuple(items), **sums)
+
+
+def _moved(job: RenderJob, amount: Decimal, exponent: int) -> Decimal:
+    return Decimal(f"{amount.scaleb(job.exponent - exponent):f}")
 
 
 def sample(template: str) -> RenderJob:

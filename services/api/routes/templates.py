@@ -53,7 +53,8 @@ async def _render(call: Call, look: Look, data: str) -> Render:
     call.require_scope("account:read")
     async with call.connection() as connection:
         row = found_account(await accounts.select_account(connection, call.account_id))
-    return as_render(with_account(preview_job(look), row.id, profile_of(row)), row.id)
+    job = with_account(preview_job(look), row.id, profile_of(row), currency=row.currency)
+    return as_render(job, row.id)
 
 
 def _headers(look: Look, key: str) -> Headers:

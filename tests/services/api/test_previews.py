@@ -6,6 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 from account import Account, caller, refused
+from exported import text_of
 from images import decoded, encoded, picture
 from product import Product
 
@@ -72,6 +73,7 @@ def test_the_sample_is_the_same_for_everybody_and_ones_own_is_ones_own(
         {"locale": "de"},
         {"page_size": "letter"},
         {"iban": "NO9386011117947"},
+        {"currency": "JPY"},
     ],
     ids=str,
 )
@@ -86,6 +88,13 @@ def test_a_named_language_goes_before_the_accounts(account: Account) -> None:
     before = tag(account, data="account", locale="fr", page_size="letter")
     account.http.put("/v1/account", json={"locale": "de", "page_size": "a4"})
     assert tag(account, data="account", locale="fr", page_size="letter") == before
+
+
+def test_ones_own_preview_is_in_ones_own_currency(account: Account) -> None:
+    account.http.put("/v1/account", json={"currency": "JPY", "iban": "DE89370400440532013000"})
+    own, sample = (text_of(preview(account, data=data).content) for data in ("account", "sample"))
+    assert ("1,798,542" in own, "€" in own) == (True, False)
+    assert ("17,985.42" in sample, "€" in sample) == (True, True)
 
 
 def test_ones_own_preview_shows_the_logo(account: Account) -> None:
