@@ -11,6 +11,7 @@ from load import Caller
 from deploy.local.store import free_port
 from tests.bench.quiet import quiet
 from tests.bench.results import Report, result_of
+from tests.bench.slices import generator
 from tests.bench.ticks import RoundTrips, count_round_trips
 from tests.bench.wrk import CONNECTIONS, calls_per_s
 from tests.faults.processes import Service
@@ -76,7 +77,8 @@ def _report(pairs: list[Pair], trips: RoundTrips) -> Report:
     ratios = sorted(pair.ratio for pair in pairs)
     gated, ungated = median(pair.gated for pair in pairs), median(pair.ungated for pair in pairs)
     text = f"""\
-`GET /v1/documents/:id`, {CONNECTIONS} keep-alive connections, {PAIRS} pairs of {SLICE_S} s each, in turns:
+`GET /v1/documents/:id`, {CONNECTIONS} keep-alive connections of {generator()}, {PAIRS} pairs of {SLICE_S} s each, in
+turns:
 
 | gateway | calls a second, median |
 | --- | ---: |

@@ -165,9 +165,10 @@ Creating in one account against {ACCOUNTS}, of a turn: median {result.ratio:.2f}
 Sending gave numbers to {numbers.amount:,} documents, and the highest is {numbers.highest:,}: there is {_gap(numbers)}.
 
 `GET /v1/documents/:id` by {CONNECTIONS} connections altogether, split over the ports of several gateways with nothing
-before them, and over as many load generators ({generator()} each). {_pinned()} All gateways and both stores share the
-machine's {os.cpu_count()} cores, so that the numbers say what several gateways cost one another there, and not how far
-they carry on more cores: there is no bound.
+before them, and over as many load generators ({generator()} each).
+{_pinned()}
+All gateways and both stores share the machine's {os.cpu_count()} cores, so that the numbers say what several gateways
+cost one another there, and not how far they carry on more cores: there is no bound.
 
 | gateways | calls a second, median | lowest to highest | p50 ms | p99 ms |
 | ---: | ---: | ---: | ---: | ---: |

@@ -50,7 +50,7 @@ class Volume(msgspec.Struct, frozen=True):
         waiting = max(sample.waiting for sample in self.samples)
         return f"""\
 `make bench ARGS=million`: calls for {ACCOUNTS:,} accounts, one after the other, through {GATEWAYS} gateways and {LINES}
-connections, in {self.seconds:,.0f} s ({self.admitted / self.seconds:,.0f} a second).
+connections of our own asyncio client, in {self.seconds:,.0f} s ({self.admitted / self.seconds:,.0f} a second).
 
 | | |
 | --- | ---: |

@@ -69,8 +69,9 @@ def _report(pairs: list[Pair]) -> Report:
     overhead = median(overheads)
     least, most = overheads[len(overheads) // 10], overheads[-1 - len(overheads) // 10]
     text = f"""\
-A PDF that nobody has asked for before, one at a time: `GET /v1/documents/:id/pdf` through gateway, queue, worker, store
-and back, against the bare warm page that prints the same HTML; {PAIRS} pairs, in turns:
+A PDF that nobody has asked for before, one at a time on one connection of our own asyncio client:
+`GET /v1/documents/:id/pdf` through gateway, queue, worker, store and back, against the bare warm page that prints the
+same HTML; {PAIRS} pairs, in turns:
 
 | | milliseconds, median |
 | --- | ---: |
