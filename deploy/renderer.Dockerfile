@@ -5,10 +5,12 @@ RUN python -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r /requirements.txt
 
 FROM python:3.13-slim-trixie
-# Unpinned on purpose: a rebuild takes Debian's security fixes, and a pinned build vanishes from its mirrors.
+# Unpinned on purpose: a rebuild takes Debian's security fixes, and a pinned build vanishes from its mirrors. Who needs
+# the same bytes of another image names its build, such as 156.0.8078.79-1~deb13u1, while they have it.
+ARG CHROMIUM_VERSION=
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends chromium-headless-shell \
+    && apt-get install -y --no-install-recommends "chromium-headless-shell${CHROMIUM_VERSION:+=$CHROMIUM_VERSION}" \
     && rm -rf /var/lib/apt/lists/*
 ENV PATH=/venv/bin:$PATH PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     CHROMIUM_PATH=/usr/bin/chromium-headless-shell HOME=/tmp RENDERER_HOST=0.0.0.0 RENDERER_PORT=9090
