@@ -142,7 +142,7 @@ async def measure() -> Report:
             for task in loading:
                 task.cancel()
             await asyncio.gather(*loading, return_exceptions=True)
-    return _report(moments, seen)
+    return report(moments, seen)
 
 
 async def _callers(world: World) -> list[Caller]:
@@ -203,7 +203,7 @@ def _sample(process_id: int | None) -> Sample:
     return Sample(full.rss / MB, full.pss / MB)
 
 
-def _report(moments: Sequence[Moment], seen: Counter[tuple[str, int]]) -> Report:
+def report(moments: Sequence[Moment], seen: Counter[tuple[str, int]]) -> Report:
     grown = [
         _growth("The gateway", moments, [moment.gateway.rss_mb for moment in moments]),
         _growth("Metering", moments, [moment.metering.rss_mb for moment in moments]),
