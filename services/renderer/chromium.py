@@ -10,21 +10,26 @@ import contextlib
 import os
 import signal
 import time
-from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import structlog
 from playwright.async_api import Browser, CDPSession, Error, Playwright, async_playwright
 
+from services.renderer.deadline import standing_still
 from services.renderer.fonts import fontconfig_environment
 from services.renderer.processes import lower_priority, memory_bytes
+from services.renderer.wear import Tally, Wear
 
 LAUNCH_TIMEOUT_S = 6.0
+# Who waited while a browser did not start need not find it out again.
+LAUNCH_SHARED_S = 0.5
 LOAD_TIMEOUT_S = 4.0
-# Two and a half times what 5,000 lines take on two cores, and some more for machines that are busy.
-PRINT_TIMEOUT_S = 14.0
+# What a document takes on a machine that has very much to do, and on top of that, for each million characters, three
+# times what they take on a quiet one: 16 s for 5,000 lines.
+PRINT_TIMEOUT_S = 7.0
+PRINT_TIMEOUT_S_A_MILLION = 10.0
 CLOSE_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 2.0
 ATTEMPTS_MAX = 2
@@ -73,6 +78,10 @@ class PrintError(Exception):
     """The browser broke or hung on this document, also a fresh one."""
 
 
+class NoBrowserError(Exception):
+    """No browser starts, whatever the document."""
+
+
 @dataclass(slots=True, eq=False)
 class Page:
     """A browser process with its only page; ``prints`` and ``memory_bytes`` count towards its replacement."""
@@ -91,7 +100,7 @@ class Page:
         self.prints += 1
         async with asyncio.timeout(LOAD_TIMEOUT_S):
             await self.session.send("Page.setDocumentContent", {"frameId": self.frame_id, "html": html})
-        async with asyncio.timeout(PRINT_TIMEOUT_S):
+        async with asyncio.timeout(PRINT_TIMEOUT_S + PRINT_TIMEOUT_S_A_MILLION * len(html) / 1_000_000):
             printed = await self.session.send("Page.printToPDF", PRINT_OPTIONS)
         return base64.b64decode(printed["data"])
 
@@ -122,11 +131,8 @@ class Page:
 
     async def close(self) -> None:
         """Close it, and end it by force when it does not."""
-        with contextlib.suppress(Error, TimeoutError):
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self.browser.close()
-                return
-        self.kill()
+        if not await _close(self.browser):
+            self.kill()
 
     def kill(self) -> None:
         if self.browser.is_connected():
@@ -142,33 +148,49 @@ class Launcher:
     sandbox: bool
     flags: tuple[str, ...] = FLAGS
     driver: Playwright | None = None
+    failed_at_s: float | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def launch(self) -> Page:
-        """Raises PrintError."""
+    @property
+    def fails(self) -> bool:
+        """Whether the last launch came to nothing."""
+        return self.failed_at_s is not None
+
+    async def launch(self, others: Collection[Page]) -> Page:
+        """One more beside ``others``; raises NoBrowserError."""
         async with self.lock:
-            for attempt in range(1, ATTEMPTS_MAX + 1):
-                try:
-                    async with asyncio.timeout(LAUNCH_TIMEOUT_S):
+            if self.failed_at_s is None or time.monotonic() - self.failed_at_s > LAUNCH_SHARED_S:
+                for attempt in range(1, ATTEMPTS_MAX + 1):
+                    try:
                         return await self._launch()
-                except (Error, OSError, TimeoutError) as error:
-                    log.warning("browser does not start", attempt=attempt, cause=_first_line(error))
-                    await self.close()
-        raise PrintError("The browser does not start")
+                    except (Error, OSError, TimeoutError) as error:
+                        log.warning("browser does not start", attempt=attempt, cause=_first_line(error))
+                        await self._close_for_none(others)
+                self.failed_at_s = time.monotonic()
+        raise NoBrowserError("The browser does not start")
 
     async def _launch(self) -> Page:
-        if self.driver is None:
-            self.driver = await _start_driver()
-        browser = await self.driver.chromium.launch(
-            executable_path=self.path or None,
-            chromium_sandbox=self.sandbox,
-            args=list(self.flags),
-            env={**os.environ, **fontconfig_environment()},
-            handle_sigint=False,
-            handle_sigterm=False,
-            handle_sighup=False,
-        )
-        return await _open_page(browser)
+        async with asyncio.timeout(LAUNCH_TIMEOUT_S):
+            if self.driver is None:
+                self.driver = await _start_driver()
+            browser = await self.driver.chromium.launch(
+                executable_path=self.path or None,
+                chromium_sandbox=self.sandbox,
+                args=list(self.flags),
+                env={**os.environ, **fontconfig_environment()},
+                timeout=LAUNCH_TIMEOUT_S * 1000,
+                handle_sigint=False,
+                handle_sigterm=False,
+                handle_sighup=False,
+            )
+            page = await _only_page(browser)
+        self.failed_at_s = None
+        return page
+
+    async def _close_for_none(self, others: Collection[Page]) -> None:
+        """A driver through which no other browser answers may be at fault itself."""
+        if not any(await asyncio.gather(*(page.answers() for page in others))):
+            await self.close()
 
     async def close(self) -> None:
         driver, self.driver = self.driver, None
@@ -177,30 +199,6 @@ class Launcher:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     await driver.stop()
-
-
-@dataclass(slots=True)
-class Wear:
-    """When a browser has done its part, and whether it lets others go first."""
-
-    prints_max: int = 1000
-    memory_bytes_max: int = 1024**3
-    niceness: int = 0
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a worker's browsers have done; ``held`` is told the seconds of each use of a page."""
-
-    busy_s: float = 0.0
-    last_use_s: float = 0.0
-    replaced: Counter[str] = field(default_factory=Counter[str])
-    held: Callable[[float], None] = lambda _: None
-
-    def count(self, held_s: float) -> None:
-        self.busy_s += held_s
-        self.last_use_s = time.monotonic()
-        self.held(held_s)
 
 
 @dataclass(slots=True)
@@ -214,17 +212,17 @@ class Chromium:
     tally: Tally = field(default_factory=Tally)
 
     async def print(self, html: str) -> bytes:
-        """The document as PDF; raises PrintError."""
+        """The document as PDF; raises PrintError or NoBrowserError."""
         return await self.use(lambda page: page.print(html))
 
     async def use(self, work: Callable[[Page], Awaitable[T]]) -> T:
         """What ``work`` makes of a page; a browser that breaks or hangs on it is replaced, and it is tried once more.
 
-        Raises PrintError.
+        Deadlines stand still until there is a page. Raises PrintError or NoBrowserError.
         """
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
-                return await self._use_once(work)
+                return await self._use_once(work, doubted=attempt > 1)
             except (Error, TimeoutError) as error:
                 log.warning("browser replaced", attempt=attempt, cause=_first_line(error))
         raise PrintError("The browser could not print this document")
@@ -233,6 +231,13 @@ class Chromium:
         """Launch every slot's browser and have it read its fonts."""
         pages = self.slots.qsize()
         await asyncio.gather(*(self.print("<!doctype html><p>warm") for _ in range(pages)))
+
+    async def can_start(self) -> bool:
+        """Whether every slot has a browser, which is launched if need be."""
+        with contextlib.suppress(NoBrowserError, PrintError):
+            await self.warm()
+            return True
+        return False
 
     async def answers(self) -> bool:
         """Whether all browsers that are up answer; one that has ended is replaced when it is needed."""
@@ -244,10 +249,12 @@ class Chromium:
         """What all browsers held when they were last looked at."""
         return sum(page.memory_bytes for page in self.pages)
 
-    async def _use_once(self, work: Callable[[Page], Awaitable[T]]) -> T:
-        page = await self.slots.get()
+    async def _use_once(self, work: Callable[[Page], Awaitable[T]], *, doubted: bool) -> T:
+        with standing_still():
+            page = await self.slots.get()
         try:
-            page = await self._fresh(page)
+            with standing_still():
+                page = await self._fresh(page, doubted=doubted)
             began_s = time.monotonic()
             try:
                 return await work(page)
@@ -268,14 +275,15 @@ class Chromium:
         if held_s > HELD_UNWEIGHED_S_MAX:
             page.weighed_at = page.prints - PRINTS_UNWEIGHED_MAX
 
-    async def _fresh(self, page: Page | None) -> Page:
+    async def _fresh(self, page: Page | None, *, doubted: bool) -> Page:
+        """The page or a new one; what broke a browser may have been its driver, which others hang on as well."""
         if page is not None:
-            reason = await self._worn(page)
+            reason = "broken" if doubted and not await page.answers() else await self._worn(page)
             if not reason:
                 return page
             self._forget(page, reason)
             await page.close()
-        page = await self.launcher.launch()
+        page = await self.launcher.launch(self.pages)
         self.pages.add(page)
         await self._calm(page)
         return page
@@ -347,6 +355,23 @@ async def _start_driver() -> Playwright:
         os.environ.pop("NODE_OPTIONS")
         if inherited is not None:
             os.environ["NODE_OPTIONS"] = inherited
+
+
+async def _only_page(browser: Browser) -> Page:
+    """A browser without a page would be of no use, and nobody's to close."""
+    try:
+        return await _open_page(browser)
+    except BaseException:
+        await _close(browser)
+        raise
+
+
+async def _close(browser: Browser) -> bool:
+    with contextlib.suppress(Error, TimeoutError):
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await browser.close()
+            return True
+    return False
 
 
 async def _open_page(browser: Browser) -> Page:

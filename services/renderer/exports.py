@@ -13,12 +13,14 @@ import msgspec
 import structlog
 from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
-from arq.worker import Function, func
+from arq.worker import Function, Retry, func
 from obstore.exceptions import BaseError as StoreError
 from obstore.store import ObjectStore
 from redis.exceptions import RedisError
 
 from services.renderer.archives import ARCHIVES
+from services.renderer.chromium import NoBrowserError
+from services.renderer.deadline import deadline
 from services.renderer.queue import OUTCOME
 from services.renderer.render import GIVEN_UP, MALFORMED, REASON_NAMES, REASONS, UNPRINTABLE, UNSTORABLE
 from shared.messages import (
@@ -138,8 +140,10 @@ async def export_archive(ctx: dict[str, Any], path: str = "", payload: bytes = b
 
 async def _perform(ctx: dict[str, Any], task: Task, path: str, payload: bytes, *, deadline_s: float) -> None:
     try:
-        async with holding(ctx["redis"], ctx["job_id"]), asyncio.timeout(deadline_s):
+        async with holding(ctx["redis"], ctx["job_id"]), deadline(deadline_s):
             done = await task(path, payload, job_try=ctx["job_try"])
+    except NoBrowserError as error:
+        raise Retry from error
     except Exception as error:
         log.exception("export failed", path=path)
         done = _failure(ctx["job_id"], error)

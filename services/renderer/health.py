@@ -37,9 +37,14 @@ class Wellness:
                 self.failures = 0 if await self.chromium.answers() else self.failures + 1
                 self.looked_at_s = time.monotonic()
         return {
-            "browsers": "ok" if self.failures < FAILURES_MAX else "do not answer",
+            "browsers": self._browsers(),
             "queue": "ok" if self.presence.is_heard else "away",
         }
+
+    def _browsers(self) -> str:
+        if self.chromium.launcher.fails:
+            return "do not start"
+        return "ok" if self.failures < FAILURES_MAX else "do not answer"
 
 
 def create_app(wellness: dict[str, Wellness], metrics: Metrics) -> Starlette:

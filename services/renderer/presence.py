@@ -1,13 +1,13 @@
-"""A worker's word to the gateways: that it lives, on how many pages, and what a document has cost of late."""
+"""A worker's word: that it lives and holds its jobs, on how many pages, and what a document has cost of late."""
 
 import asyncio
 import contextlib
-import secrets
 import time
 
 from redis.exceptions import RedisError
 
 from services.renderer.chromium import Chromium
+from services.renderer.queue import QueueWorker
 from shared.queue import PRESENCE_S, PRINT_S_ASSUMED, Depth, Queue
 
 TELL_S = 1.0
@@ -43,7 +43,6 @@ class Presence:
         self.documents = 0
         self._chromium = chromium
         self._pages = pages
-        self._name = secrets.token_hex(8)
         self._cost = Cost()
         self._told_at_s = float("-inf")
 
@@ -51,7 +50,7 @@ class Presence:
     def is_heard(self) -> bool:
         return time.monotonic() - self._told_at_s < PRESENCE_S
 
-    async def keep_telling(self, queue: Queue) -> None:
+    async def keep_telling(self, queue: Queue, worker: QueueWorker) -> None:
         """Until it is cancelled, which takes the word back; Redis may come and go."""
         busy_s, documents = self._chromium.tally.busy_s, self.documents
         try:
@@ -59,9 +58,18 @@ class Presence:
                 self._cost.add(self._chromium.tally.busy_s - busy_s, self.documents - documents)
                 busy_s, documents = self._chromium.tally.busy_s, self.documents
                 with contextlib.suppress(RedisError, OSError):
-                    self.depth = await queue.tell(self._name, pages=self._pages, print_s=self._cost.mean_s)
+                    self.depth = await self._tell(queue, worker)
                     self._told_at_s = time.monotonic()
                 await asyncio.sleep(TELL_S)
         finally:
             with contextlib.suppress(RedisError, OSError):
-                await queue.leave(self._name)
+                await queue.leave(worker.name)
+
+    async def _tell(self, queue: Queue, worker: QueueWorker) -> Depth:
+        return await queue.tell(
+            worker.name,
+            pages=self._pages,
+            print_s=self._cost.mean_s,
+            held=tuple(worker.tasks),
+            locked_s=worker.locked_s,
+        )

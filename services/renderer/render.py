@@ -1,6 +1,5 @@
 """The job as a sentence: decode it, have it printed, put it into the store, or say why not."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from obstore.exceptions import BaseError as StoreError
 from obstore.store import ObjectStore
 
 from services.renderer.chromium import PrintError
+from services.renderer.deadline import deadline
 from services.renderer.press import Press
 from shared.messages import RenderJob
 from shared.objects import put_once
@@ -51,9 +51,9 @@ class Renderer:
     async def render(self, path: str, payload: bytes, *, job_try: int, make: Maker = document) -> str:
         """Empty when what is made lies at ``path``, else why it never will, in a sentence for the caller."""
         try:
-            async with asyncio.timeout(DEADLINE_S):
-                # The gateway has just looked; another try may have come as far as the store before it died.
-                if job_try > 1 and await _exists(self.store, path):
+            async with deadline(DEADLINE_S):
+                # The gateway has just looked; an earlier try may have come as far as the store before it died.
+                if job_try and await _exists(self.store, path):
                     return ""
                 if job_try > RENDER_TRIES_MAX:
                     return GIVEN_UP

@@ -19,15 +19,21 @@ import msgspec
 import structlog
 import uvloop
 from arq.connections import ArqRedis
-from arq.worker import Function, Worker, func
+from arq.worker import Function, Retry, func
 from obstore.store import ObjectStore
 from redis.asyncio import ConnectionPool
-from redis.asyncio.retry import Retry
+from redis.asyncio.retry import Retry as RedisRetry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from services.renderer.chromium import FLAGS_FOR_MANY, Chromium, PrintError, open_chromium
+from services.renderer.chromium import (
+    FLAGS_FOR_MANY,
+    Chromium,
+    NoBrowserError,
+    PrintError,
+    open_chromium,
+)
 from services.renderer.exports import LOCKED_S, PART_TIMEOUT_S, Exporter
 from services.renderer.exports import functions as export_functions
 from services.renderer.fill import template_environment
@@ -50,13 +56,17 @@ from shared.messages import (
     RenderDone,
 )
 from shared.objects import open_store
-from shared.queue import RENDER_TIMEOUT_S, Queue, encode_job
+from shared.queue import RENDER_RETAKEN_AFTER_S, RENDER_TIMEOUT_S, Queue, encode_job
 from shared.settings import SettingsError
 
 # Beyond what prints, so that the next documents are filled already when a browser becomes free.
 JOBS_AHEAD = 3
 # A part of an export keeps a browser for half a second.
 PARTS_AHEAD = 1
+# At a signal; nearly all documents take less, and what takes more is left to the other workers.
+FINISH_S = 20
+# A document that ended its renderers does not end more of them while somebody asks for it again and again.
+VERDICT_S = 300
 # Of the browsers that print exports, so that single documents go first.
 EXPORT_NICENESS = 10
 BROKEN = "The document met a defect of the renderer"
@@ -81,7 +91,9 @@ class Lane:
     pages: int
     ahead: int = JOBS_AHEAD
     timeout_s: int = RENDER_TIMEOUT_S
-    locked_s: float | None = None
+    finish_s: int = FINISH_S
+    verdict_s: int = 0
+    locked_s: float = RENDER_RETAKEN_AFTER_S
     metrics: Metrics
     presence: Presence
 
@@ -94,12 +106,12 @@ def main() -> None:
         uvloop.run(run(settings))
     except SettingsError as error:
         sys.exit(str(error))
-    except PrintError:
+    except (NoBrowserError, PrintError):
         sys.exit(NO_BROWSER)
 
 
 async def run(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT; what is under way then is finished. Raises PrintError when no browser starts."""
+    """Until SIGTERM or SIGINT; what is under way then is finished. Raises NoBrowserError when none starts."""
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -127,7 +139,7 @@ async def run(settings: Settings) -> None:
 async def browsers(
     settings: Settings, pages: int, *, niceness: int = 0, flags: tuple[str, ...] = ()
 ) -> AsyncGenerator[Chromium]:
-    """Browsers that are up; raises PrintError when none starts."""
+    """Browsers that are up; raises NoBrowserError when one does not start."""
     async with open_chromium(
         path=settings.chromium_path,
         sandbox=_sandbox(settings),
@@ -149,6 +161,7 @@ def render_lane(chromium: Chromium, pages: int, store: ObjectStore, metrics: Met
         context={"renderer": renderer, "metrics": metrics},
         chromium=chromium,
         pages=pages,
+        verdict_s=VERDICT_S,
         metrics=metrics,
         presence=Presence(chromium, pages),
     )
@@ -167,6 +180,7 @@ def export_lane(chromium: Chromium, pages: int, store: ObjectStore, metrics: Met
         pages=pages,
         ahead=PARTS_AHEAD,
         timeout_s=PART_TIMEOUT_S,
+        finish_s=PART_TIMEOUT_S,
         locked_s=LOCKED_S,
         metrics=metrics,
         presence=Presence(chromium, pages),
@@ -197,7 +211,7 @@ async def serve(url: str, lane: Lane, stopping: asyncio.Event) -> None:
         redis = _open_redis(url)
         queue = Queue(redis, lane.queue)
         worker = new_worker(redis, queue, lane)
-        telling = asyncio.create_task(lane.presence.keep_telling(queue))
+        telling = asyncio.create_task(lane.presence.keep_telling(queue, worker))
         await run_until(worker, stopping)
         telling.cancel()
         await asyncio.gather(telling, return_exceptions=True)
@@ -207,7 +221,7 @@ async def serve(url: str, lane: Lane, stopping: asyncio.Event) -> None:
             await asyncio.wait_for(stopping.wait(), pause_s)
 
 
-def new_worker(redis: ArqRedis, queue: Queue, lane: Lane) -> Worker:
+def new_worker(redis: ArqRedis, queue: Queue, lane: Lane) -> QueueWorker:
     waited, took = lane.metrics.wait_s.labels(lane.queue), lane.metrics.job_s.labels(lane.queue)
 
     def ended(seconds: float) -> None:
@@ -220,14 +234,17 @@ def new_worker(redis: ArqRedis, queue: Queue, lane: Lane) -> Worker:
         lane.functions,
         slots=lane.pages + lane.ahead,
         timeout_s=lane.timeout_s,
+        finish_s=lane.finish_s,
+        verdict_s=lane.verdict_s,
         locked_s=lane.locked_s,
         context=lane.context,
         taken=lambda taken: waited.observe(taken.waited_s),
         ended=ended,
+        is_able=lane.chromium.can_start,
     )
 
 
-async def run_until(worker: Worker, stopping: asyncio.Event) -> None:
+async def run_until(worker: QueueWorker, stopping: asyncio.Event) -> None:
     """Serve the queue until ``stopping`` or until Redis is lost; what is under way is finished either way."""
     serving = asyncio.create_task(worker.async_run())
     stop = asyncio.create_task(stopping.wait())
@@ -237,7 +254,7 @@ async def run_until(worker: Worker, stopping: asyncio.Event) -> None:
         worker.handle_sig_wait_for_completion(signal.SIGTERM)
         await asyncio.wait((serving,))
     elif worker.tasks:
-        await asyncio.wait(worker.tasks.values(), timeout=RENDER_TIMEOUT_S)
+        await asyncio.wait(worker.tasks.values(), timeout=FINISH_S)
     if not serving.cancelled() and (error := serving.exception()):
         log.warning("queue lost", exc_info=error)
     await worker.close()
@@ -257,6 +274,8 @@ async def _report(
 ) -> None:
     try:
         error = await perform(path, payload, job_try=ctx["job_try"]) if path else MALFORMED
+    except NoBrowserError as error:
+        raise Retry from error
     except Exception:
         log.exception("render broke", path=path)
         error = BROKEN
@@ -272,7 +291,7 @@ def _open_redis(url: str) -> ArqRedis:
         url,
         socket_timeout=REDIS_TIMEOUT_S,
         socket_connect_timeout=REDIS_TIMEOUT_S,
-        retry=Retry(ExponentialBackoff(cap=1, base=0.05), retries=6),
+        retry=RedisRetry(ExponentialBackoff(cap=1, base=0.05), retries=6),
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
     )
     return ArqRedis(connections, job_serializer=encode_job, default_queue_name=RENDER_QUEUE)

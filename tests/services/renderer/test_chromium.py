@@ -4,12 +4,13 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
 
 from services.renderer import chromium as module
-from services.renderer.chromium import Chromium, Page, PrintError, open_chromium
+from services.renderer.chromium import Chromium, NoBrowserError, Page, PrintError, open_chromium
 
 LARGE = "<!doctype html>" + "<p>line</p>" * 4000
 
@@ -83,7 +84,7 @@ async def test_a_document_that_always_hangs_is_given_up_and_the_next_one_prints(
     async with open_chromium(path=chromium_path, sandbox=False, pages=1, prints_max=10) as browsers:
         await browsers.warm()
         with monkeypatch.context() as patch:
-            patch.setattr(module, "PRINT_TIMEOUT_S", 0.05)
+            patch.setattr(module, "PRINT_TIMEOUT_S", 0)
             with pytest.raises(PrintError):
                 await browsers.print(LARGE)
         assert text_of(await browsers.print("<p>next")) == "next"
@@ -133,5 +134,70 @@ async def test_no_process_is_left(chromium_path: str) -> None:
 
 async def test_a_browser_that_is_not_there_is_an_error_that_says_so() -> None:
     async with open_chromium(path="/nonexistent", sandbox=False, pages=1, prints_max=1) as browsers:
-        with pytest.raises(PrintError, match="does not start"):
+        with pytest.raises(NoBrowserError, match="does not start"):
             await browsers.print("<p>x")
+        assert browsers.launcher.fails
+        assert not await browsers.can_start()
+
+
+@pytest.fixture
+def wayward(chromium_path: str, tmp_path: Path) -> Path:
+    """A browser that does not start while there is a file `sick` beside it, and notes when two start at once."""
+    path = tmp_path / "browser"
+    path.write_text(
+        f"""#!/bin/sh
+cd {tmp_path}
+if [ -e sick-once ]; then rm sick-once; exit 1; fi
+if [ -e sick ]; then exit 1; fi
+mkdir starting || touch at-once
+sleep 0.3
+rmdir starting
+exec {chromium_path} "$@"
+"""
+    )
+    path.chmod(0o755)
+    return path
+
+
+async def test_a_launch_that_fails_once_is_tried_again(
+    wayward: Path, text_of: Callable[[bytes], str]
+) -> None:
+    wayward.with_name("sick-once").touch()
+    async with open_chromium(path=str(wayward), sandbox=False, pages=1, prints_max=10) as browsers:
+        assert text_of(await browsers.print("<p>x")) == "x"
+        assert not browsers.launcher.fails
+
+
+async def test_a_launch_that_fails_leaves_the_neighbours_alone(wayward: Path) -> None:
+    async with open_chromium(path=str(wayward), sandbox=False, pages=2, prints_max=10) as browsers:
+        await browsers.print("<p>first")
+        (first,) = browsers.pages
+        wayward.with_name("sick").touch()
+        prints = [browsers.print(f"<p>{number}") for number in range(2)]
+        outcomes = await asyncio.gather(*prints, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes].count(NoBrowserError) == 1
+        assert browsers.pages == {first}
+        assert await first.answers()
+        wayward.with_name("sick").unlink()
+        await asyncio.sleep(module.LAUNCH_SHARED_S)
+        assert await browsers.can_start()
+        assert first in browsers.pages
+        assert len(browsers.pages) == 2
+
+
+async def test_two_launches_at_once_are_made_one_after_the_other(wayward: Path) -> None:
+    async with open_chromium(path=str(wayward), sandbox=False, pages=2, prints_max=10) as browsers:
+        await asyncio.gather(*(browsers.print("<p>x") for _ in range(2)))
+        assert len(browsers.pages) == 2
+    assert not wayward.with_name("at-once").exists()
+
+
+async def test_a_driver_that_has_died_is_started_again(
+    chromium_path: str, text_of: Callable[[bytes], str]
+) -> None:
+    before = set(psutil.Process().children())
+    async with open_chromium(path=chromium_path, sandbox=False, pages=2, prints_max=10) as browsers:
+        await browsers.warm()
+        (driver,) = set(psutil.Process().children()) - before
+        driver.kill()
+        assert [text_of(await browsers.print("<p>x")) for _ in range(3)] == ["x", "x", "x"]

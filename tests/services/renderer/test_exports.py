@@ -8,11 +8,12 @@ import msgspec
 import pytest
 from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
+from arq.worker import Retry
 from jinja2 import Environment
 from obstore.store import S3Store
 
 from services.renderer import exports
-from services.renderer.chromium import Chromium
+from services.renderer.chromium import Chromium, open_chromium
 from services.renderer.exports import (
     DELETED,
     PART_LOST,
@@ -147,6 +148,16 @@ async def test_what_fails_is_counted_by_its_reason(
     assert lane.metrics.failures == {
         (EXPORT_QUEUE, reason): 1 for reason in ("unfillable", "malformed", "given_up", "part_lost")
     }
+
+
+async def test_without_a_browser_a_part_is_left_to_others(
+    context: dict[str, Any], exporter: Exporter, part: ExportPart, templates: Environment
+) -> None:
+    async with open_chromium(path="/nonexistent", sandbox=False, pages=1, prints_max=1) as none:
+        context["exporter"] = Exporter(Press(templates, none, Logos(exporter.store).read), exporter.store)
+        with pytest.raises(Retry):
+            await export_part(context, PATH, msgspec.msgpack.encode(part))
+    assert OUTCOME not in context
 
 
 async def test_parts_are_joined_once(exporter: Exporter) -> None:

@@ -4,11 +4,12 @@ import asyncio
 import os
 import re
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 import yaml
 from obstore.store import ObjectStore
@@ -16,13 +17,15 @@ from product import free_port
 
 from services.renderer import chromium as browsers
 from services.renderer import health
+from services.renderer import queue as work
 from services.renderer.chromium import Chromium, open_chromium
 from services.renderer.health import Wellness, create_app, serving
 from services.renderer.metrics import Metrics
 from services.renderer.presence import Cost
 from services.renderer.worker import Lane, render_lane, serve
+from shared.messages import RENDER_FUNCTION, RENDER_QUEUE, RenderJob
 from shared.objects import open_store
-from shared.queue import PRINT_S_ASSUMED
+from shared.queue import PRINT_S_ASSUMED, Queue, open_queue
 
 ROOT = Path(__file__).parents[3]
 RULES = ROOT / "deploy" / "prometheus" / "renderer.rules.yml"
@@ -86,6 +89,41 @@ async def test_a_browser_that_is_silent_twice_is_not_well(
         os.kill(page.process_id, signal.SIGCONT)
     monkeypatch.setattr(browsers, "ANSWER_TIMEOUT_S", 5)
     assert (await told.get("/health")).status_code == 200
+
+
+async def test_a_browser_that_does_not_start_is_not_well_and_costs_nobody_a_document(
+    told: httpx2.AsyncClient,
+    own: Chromium,
+    redis_url: str,
+    example: Callable[[str], RenderJob],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(work, "PAUSE_S_MIN", 0.05)
+    path, own.launcher.path = own.launcher.path, "/nonexistent"
+    next(iter(own.pages)).kill()
+    redis = open_queue(redis_url)
+    arguments = ("pdf/one.pdf", msgspec.msgpack.encode(example("invoice-clean")))
+    await Queue(redis).enqueue(RENDER_FUNCTION, arguments, job_id="one", expires_s=60)
+    await _until_answer(told, 503)
+    assert (await told.get("/health")).json()["invouno:render"]["browsers"] == "do not start"
+    assert await redis.zcard(RENDER_QUEUE) == 1
+    own.launcher.path = path
+    await _until_answer(told, 200)
+    for _ in range(500):
+        if not await redis.zcard(RENDER_QUEUE):
+            break
+        await asyncio.sleep(0.01)
+    failures = [line for line in (await told.get("/metrics")).text.splitlines() if "failures_total{" in line]
+    assert failures == []
+    await redis.aclose(close_connection_pool=True)
+
+
+async def _until_answer(told: httpx2.AsyncClient, status: int) -> None:
+    for _ in range(1000):
+        if (await told.get("/health")).status_code == status:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(status)
 
 
 async def test_a_worker_without_its_queue_is_not_well(own: Chromium, store: ObjectStore) -> None:

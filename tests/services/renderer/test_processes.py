@@ -42,6 +42,7 @@ async def test_a_niced_browser_s_processes_are_all_niced_before_long(
     async with open_chromium(
         path=chromium_path, sandbox=False, pages=1, prints_max=100, niceness=7
     ) as browsers:
+        told: set[int] = set()
         for _ in range(20):
             await browsers.print("<p>x")
             (page,) = browsers.pages

@@ -153,13 +153,15 @@ async def test_what_is_no_job_at_all_is_reported_too(
         assert await gateway.answer(key) == RenderDone(key=key, error=MALFORMED)
 
 
-async def test_a_job_that_ended_two_workers_is_reported_and_not_tried(
+async def test_a_job_that_has_had_its_tries_is_reported_and_not_tried_again_either(
     gateway: Gateway, lane: Lane, redis_url: str, job: RenderJob
 ) -> None:
     key = await gateway.ask(payload_of(job))
     await gateway.queue.set(f"arq:retry:{key}", 2)
     async with working(lane, redis_url):
-        assert await gateway.answer(key) == RenderDone(key=key, error=GIVEN_UP)
+        for _ in range(3):
+            assert await gateway.answer(key) == RenderDone(key=key, error=GIVEN_UP)
+            assert await gateway.ask(payload_of(job)) == key
 
 
 async def test_a_job_that_a_killed_worker_held_is_taken_up_again(
