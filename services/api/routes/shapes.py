@@ -19,6 +19,7 @@ from shared.messages import RenderJob, RenderLine
 from shared.templates import TEMPLATES_VERSION
 
 _decode_lines = msgspec.json.Decoder(tuple[Line, ...]).decode
+_decode_render_lines = msgspec.json.Decoder(tuple[RenderLine, ...]).decode
 _decode_profile = msgspec.json.Decoder(Profile).decode
 _decode_metadata = msgspec.json.Decoder(Metadata).decode
 
@@ -104,16 +105,7 @@ def render_job(account_id: str, row: DocumentRow, seller: str, today: date) -> R
         due_date=row.due_date,
         seller=as_party(account),
         client=as_party(client),
-        items=tuple(
-            RenderLine(
-                title=line.title,
-                description=line.description,
-                quantity=line.quantity,
-                rate=line.rate,
-                amount=line.amount,
-            )
-            for line in _decode_lines(row.items)
-        ),
+        items=_decode_render_lines(row.items),
         subtotal=row.subtotal,
         tax_rate=row.tax_rate,
         tax_amount=row.tax_amount,

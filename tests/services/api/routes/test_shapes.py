@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from services.api.domain.document import Line
 from services.api.routes.shapes import render_job
 from services.api.store.documents import DocumentRow
 from shared.messages import RenderJob
@@ -50,6 +51,18 @@ def test_a_seller_of_the_release_before_is_rendered_as_it_was() -> None:
     told = job(document={}, client={}, account={"city": "Paris"})
     assert (told.locale, told.page_size, told.accent_color, told.logo) == ("en", "a4", "", "")
     assert (told.seller.city, told.seller.iban) == ("Paris", "")
+
+
+def test_lines_are_told_as_they_are_stored() -> None:
+    two, half = Decimal(2), Decimal("0.50")
+    lines = (
+        Line(title="x", quantity=two, rate=half, amount=Decimal(1)),
+        Line(title="y", description="z", quantity=-two, rate=half, amount=ZERO),
+    )
+    told = job(document={"items": msgspec.json.encode(lines).decode()}, client={}, account={})
+    assert [msgspec.structs.asdict(line) for line in told.items] == [
+        msgspec.structs.asdict(line) for line in lines
+    ]
 
 
 def test_payment_colour_and_logo_come_from_the_seller() -> None:
