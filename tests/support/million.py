@@ -19,6 +19,7 @@ PER_DAY = 1_000
 # What has come due since then is not marked as lapsed yet.
 SWEPT = date(2024, 12, 20)
 CLIENTS = 1_000
+EXPORTS = 50_000
 
 # Two words a document, as quick as can be; see search_words in the migrations.
 QUICK_WORDS = """
@@ -72,7 +73,7 @@ insert into api.exports (
 select
     case when i % 51 = 0 then 'acct_other' else $1 end, 'exp_' || lpad(to_hex(i), 34, '0'), 'expired', 'zip', 'newest',
     '{}', 0, now(), now(), now()
-from generate_series(0, 50000) i
+from generate_series(1, $2::bigint) i
 """
 COUNTS = (
     """
@@ -125,7 +126,7 @@ async def fill(url: str) -> None:
         await connection.execute(FILL, BIG, DOCUMENTS + OTHERS, FIRST_DAY, PER_DAY, CLIENTS, SWEPT)
         await connection.execute(words)
         await connection.execute(CLIENTS_FILL, BIG)
-        await connection.execute(EXPORTS_FILL, BIG)
+        await connection.execute(EXPORTS_FILL, BIG, EXPORTS)
         await asyncio.gather(*(_run(url, rebuilt[at::2]) for at in range(2)))
         for statement in COUNTS:
             await connection.execute(statement)

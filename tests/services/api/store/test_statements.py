@@ -1,20 +1,11 @@
 """Every SQL statement of the store: it prepares against the migrated schema, and it stays within its account."""
 
-import ast
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import asyncpg
-import msgspec
 import pytest
+from store_statements import Statement, statements, touched
 
-from services.api import store
-
-FOLDER = Path(next(iter(store.__path__)))
-VERBS = {"execute", "executemany", "fetch", "fetchrow", "fetchval"}
-# Their statements are in test_listing.py and test_streaming.py.
-COMPOSED = {FOLDER / "listing.py", FOLDER / "streaming.py"}
 # Asked before the account is known, or on behalf of all: by a key's hash, a key's own id, and age.
 ACROSS_ACCOUNTS = {
     "keys.select_principal": "k.hash = $1",
@@ -27,6 +18,7 @@ ACROSS_ACCOUNTS = {
     "exports.give_up_exports": "created_at < $1",
     "exports.select_uncleaned": "updated_at < $1",
     "exports.delete_old_exports": "updated_at < $1",
+    "drafts.select_renamed": "order by r.turn_at",
     "pdf_deletions.select_due": "deleted_at < now()",
     "logos.select_replaced": "l.replaced_at < now()",
     "counts.fold_document_counts": "c.backend <> 0",
@@ -37,30 +29,6 @@ ACROSS_ACCOUNTS = {
 # A function of the schema, asked on behalf of the account that is its first argument.
 CALLED = re.compile(r"select api\.\w+\(\$1, \$2\)")
 OF_ACCOUNTS_THEMSELVES = "accounts"  # the table whose own id is the account's
-
-
-class Statement(msgspec.Struct, frozen=True):
-    function: str
-    sql: str
-
-    def __str__(self) -> str:
-        return self.function
-
-
-def statements() -> Iterator[Statement]:
-    for path in sorted(set(FOLDER.glob("*.py")) - COMPOSED):
-        for function in ast.walk(ast.parse(path.read_text())):
-            if isinstance(function, ast.AsyncFunctionDef):
-                yield from (Statement(f"{path.stem}.{function.name}", sql) for sql in literals(function))
-
-
-def literals(function: ast.AsyncFunctionDef) -> Iterator[str]:
-    for call in ast.walk(function):
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in VERBS:
-            literal = call.args[0]
-            assert isinstance(literal, ast.Constant), f"{function.name} builds its statement"
-            assert isinstance(literal.value, str)
-            yield " ".join(literal.value.split())
 
 
 STATEMENTS = list(statements())
@@ -90,10 +58,6 @@ async def test_a_statement_prepares_against_the_migrated_schema(
 @pytest.mark.parametrize("statement", STATEMENTS, ids=str)
 def test_a_statement_lists_its_columns(statement: Statement) -> None:
     assert "*" not in statement.sql.replace("count(*)", "")
-
-
-def touched(sql: str) -> set[str]:
-    return set(re.findall(r"api\.(\w+)", sql))
 
 
 @pytest.mark.parametrize(
