@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from statistics import median
 
@@ -11,29 +11,30 @@ import pikepdf
 
 from shared.queue import open_queue
 from tests.bench.invoice import invoice
-from tests.bench.memory import Footprint, watched
+from tests.bench.memory import Peak, watched
 from tests.bench.products import FullQueue, opened_product, worker_process_id
 from tests.bench.quiet import quiet
-from tests.bench.results import Report
+from tests.bench.results import Report, Result, result_of
 from tests.bench.ways import two_cores
 
 # How often a document of so many lines is timed.
 TIMES = {1: 30, 10: 30, 100: 15, 1_000: 5, 5_000: 3}
 WARM_UP = 10
+SHORT, LONG = 1_000, 5_000
 
 
 class Cost(msgspec.Struct, frozen=True):
     lines: int
-    ms: float
+    ms: Sequence[float]
     pages: int
     size_bytes: int
-    peak: Footprint
+    peak: Peak
 
     @property
     def row(self) -> str:
-        each, size_kb = self.ms / self.lines, self.size_bytes / 1000
+        ms, size_kb = median(self.ms), self.size_bytes / 1000
         return (
-            f"| {self.lines:,} | {self.pages:,} | {self.ms:,.0f} | {each:.2f} | {size_kb:,.0f} "
+            f"| {self.lines:,} | {self.pages:,} | {ms:,.0f} | {ms / self.lines:.2f} | {size_kb:,.0f} "
             f"| {self.peak.worker_mb:,.0f} | {self.peak.browsers_mb:,.0f} |"
         )
 
@@ -44,7 +45,18 @@ async def measure() -> Report:
             worker = FullQueue(world, redis)
             await (await worker.prepare([invoice(number) for number in range(WARM_UP)]))()
             costs = [await _cost(worker, lines, times) for lines, times in TIMES.items()]
-    return Report("cost by lines", _text(costs))
+    return Report("cost by lines", _text(costs), results({cost.lines: cost for cost in costs}))
+
+
+def results(costs: Mapping[int, Cost]) -> tuple[Result, ...]:
+    """A line's share of a long document against its share of one a fifth as long; memory is that beyond one line's."""
+    least, short, long = costs[1], costs[SHORT], costs[LONG]
+    ms = [one / LONG / (other / SHORT) for one in long.ms for other in short.ms]
+    more_mb = [(cost.peak.all_mb - least.peak.all_mb) / cost.lines for cost in (long, short)]
+    return (
+        result_of("line_of_5000_ms_vs_of_1000", ms, "a line of 1,000"),
+        result_of("line_of_5000_mb_vs_of_1000", [more_mb[0] / more_mb[1]], "a line of 1,000"),
+    )
 
 
 async def _cost(worker: FullQueue, lines: int, times: int) -> Cost:
@@ -57,7 +69,7 @@ async def _cost(worker: FullQueue, lines: int, times: int) -> Cost:
     pdf = again[0][1]
     with pikepdf.open(BytesIO(pdf)) as opened:
         pages = len(opened.pages)
-    return Cost(lines, median(ms for ms, _ in timed), pages, len(pdf), peak.footprint)
+    return Cost(lines, [ms for ms, _ in timed], pages, len(pdf), peak)
 
 
 async def _timed(worker: FullQueue, number: int, lines: int) -> tuple[float, bytes]:
@@ -70,8 +82,9 @@ async def _timed(worker: FullQueue, number: int, lines: int) -> tuple[float, byt
 def _text(costs: Sequence[Cost]) -> str:
     rows = "\n".join(cost.row for cost in costs)
     return f"""\
-One document at a time through a worker, from its queue to the store. Memory is the most that was seen of a worker with
-its browsers while it printed as many again (PSS): the worker's is Python's and the driver's.
+One document at a time through a worker, from its queue to the store. Memory is the most of their own that a worker and
+its browsers were seen to hold while it printed as many again (PSS without files): the worker's is Python's and the
+drivers'. A line of {LONG:,} may cost no more than a quarter more than one of {SHORT:,}, in time and in memory.
 
 | lines | pages | ms, median | ms a line | kB | worker MB | browsers MB |
 | ---: | ---: | ---: | ---: | ---: | ---: | ---: |

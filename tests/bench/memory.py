@@ -1,51 +1,73 @@
-"""How much memory a worker and its browsers take, as Linux shares it out among processes (PSS)."""
+"""How much memory of their own a worker and its browsers hold, as Linux shares it out among processes (PSS).
+
+Code and fonts do not count: their files are shared with whatever else runs, and are dropped and read again at will.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import msgspec
 import psutil
 
-MB = 1_000_000
+KB, MB = 1_000, 1_000_000
 PEAK_SAMPLE_S = 0.1
+OWN = ("Pss_Anon:", "Pss_Shmem:", "SwapPss:")
 
 
 class Footprint(msgspec.Struct, frozen=True):
-    """``worker_mb`` is Python's and the driver's, ``browsers_mb`` that of all browsers' processes."""
+    """The worker's Python, the drivers of its browsers in the order of their start, and all its browsers' processes."""
 
-    worker_mb: float
+    python_mb: float
+    drivers_mb: tuple[float, ...]
     browsers_mb: float
+
+    @property
+    def worker_mb(self) -> float:
+        return self.python_mb + sum(self.drivers_mb)
 
 
 class Peak:
     """The most of each that was seen."""
 
     def __init__(self) -> None:
-        self.footprint = Footprint(0, 0)
+        self.worker_mb = 0.0
+        self.browsers_mb = 0.0
+
+    @property
+    def all_mb(self) -> float:
+        return self.worker_mb + self.browsers_mb
 
     def take(self, seen: Footprint) -> None:
-        self.footprint = Footprint(
-            max(self.footprint.worker_mb, seen.worker_mb), max(self.footprint.browsers_mb, seen.browsers_mb)
-        )
+        self.worker_mb = max(self.worker_mb, seen.worker_mb)
+        self.browsers_mb = max(self.browsers_mb, seen.browsers_mb)
 
 
 def footprint(process_id: int) -> Footprint:
     """Of the worker with this id and of all that it has started."""
     worker = psutil.Process(process_id)
-    own_mb = browsers_mb = 0.0
-    for process in (worker, *worker.children(recursive=True)):
+    browsers_mb, drivers_mb = 0.0, list[float]()
+    for process in sorted(worker.children(recursive=True), key=lambda child: child.create_time()):
         try:
-            is_browser = "--headless" in (line := process.cmdline()) or any(
-                "--type=" in part for part in line
-            )
-            size_mb = process.memory_full_info().pss / MB
-        except psutil.NoSuchProcess:
+            is_browser = _is_browser(process.cmdline())
+            size_mb = _own_mb(process.pid)
+        except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
             continue  # a browser that was just replaced
-        own_mb, browsers_mb = (
-            (own_mb, browsers_mb + size_mb) if is_browser else (own_mb + size_mb, browsers_mb)
-        )
-    return Footprint(own_mb, browsers_mb)
+        if is_browser:
+            browsers_mb += size_mb
+        else:
+            drivers_mb.append(size_mb)
+    return Footprint(_own_mb(process_id), tuple(drivers_mb), browsers_mb)
+
+
+def _is_browser(command: list[str]) -> bool:
+    return "--headless" in command or any("--type=" in part for part in command)
+
+
+def _own_mb(process_id: int) -> float:
+    lines = Path(f"/proc/{process_id}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(OWN)) / MB
 
 
 @asynccontextmanager

@@ -66,6 +66,10 @@ BOUNDS = {
         "bulk_vs_new_context": Bound(least=15.0),
     },
     "cached": {"pdf_cached_vs_get": Bound(least=0.5)},
+    "costs": {
+        "line_of_5000_ms_vs_of_1000": Bound(most=1.25),
+        "line_of_5000_mb_vs_of_1000": Bound(most=1.25),
+    },
     "gateway": {
         "get_document_vs_floor": Bound(least=0.8),
         "list_documents_vs_floor": Bound(least=0.8),

@@ -5,11 +5,11 @@ import asyncio
 import shutil
 import sys
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from itertools import count
+from itertools import combinations, count
 from random import Random
-from statistics import fmean, linear_regression, median
+from statistics import fmean, median
 
 import msgspec
 
@@ -17,7 +17,7 @@ from shared.messages import RenderJob
 from shared.queue import open_queue
 from shared.templates import TEMPLATES
 from tests.bench.invoice import invoice
-from tests.bench.memory import Footprint, footprint
+from tests.bench.memory import KB, MB, Footprint, footprint
 from tests.bench.products import FullQueue, WholeWay, objects_of, opened_product, seller, worker_process_id
 from tests.bench.results import publish_text
 from tests.bench.ways import Prepare, two_cores
@@ -29,9 +29,15 @@ BATCHES_TO_AN_EXPORT = 5
 LINES_MAX = 40
 SAMPLE_S = 3.0
 SEED = "soak"
-# What a fitted line may rise over the second half, as a share of its mean; browsers are replaced by fresh ones on the
-# way, so that a single sample says little.
+# What a line through the second half may rise, as a share of its mean. Each part is judged by itself, or the breath of
+# a large one would hide what a small one keeps.
 GROWTH_MAX = 0.05
+PARTS: dict[str, Callable[[Footprint], float]] = {
+    "Python": lambda seen: seen.python_mb,
+    "driver of single PDFs": lambda seen: sum(seen.drivers_mb[:1]),
+    "driver of exports": lambda seen: sum(seen.drivers_mb[1:]),
+    "browsers": lambda seen: seen.browsers_mb,
+}
 WORDS = {
     "en": "Design and build, first phase",
     "de": "Gestaltung und Umsetzung der Oberfläche",
@@ -52,15 +58,29 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 class Growth(msgspec.Struct, frozen=True):
-    """Of one kind of process: its mean in the second half, and what a fitted line rises over that half."""
+    """Of one part: its mean in the second half, what a line through that half rises, and the PDFs made meanwhile."""
 
     name: str
     mean_mb: float
     rise_mb: float
+    prints: int
+
+    @property
+    def rise_mb_max(self) -> float:
+        return GROWTH_MAX * self.mean_mb
 
     @property
     def is_flat(self) -> bool:
-        return self.rise_mb <= GROWTH_MAX * self.mean_mb
+        return self.rise_mb <= self.rise_mb_max
+
+    @property
+    def verdict(self) -> str:
+        found = "flat" if self.is_flat else "NOT flat"
+        seen_kb = self.rise_mb_max * MB / KB / max(self.prints, 1)
+        return (
+            f"- {self.name}: {self.mean_mb:,.0f} MB, {self.rise_mb:+,.1f} MB over the second half, which is {found}; "
+            f"{seen_kb:.1f} kB kept of each PDF would not be."
+        )
 
 
 def main() -> None:
@@ -138,16 +158,19 @@ def varied(number: int, chance: Random) -> RenderJob:
 
 def growths(samples: Sequence[Sample]) -> list[Growth]:
     late = samples[len(samples) // 2 :]
-    return [
-        _growth("worker", late, [sample.footprint.worker_mb for sample in late]),
-        _growth("browsers", late, [sample.footprint.browsers_mb for sample in late]),
-    ]
+    times, prints = [sample.seconds for sample in late], late[-1].prints - late[0].prints
+    grown: list[Growth] = []
+    for name, part in PARTS.items():
+        sizes_mb = [part(sample.footprint) for sample in late]
+        rise_mb = slope(times, sizes_mb) * (times[-1] - times[0])
+        grown.append(Growth(name, fmean(sizes_mb), rise_mb, prints))
+    return grown
 
 
-def _growth(name: str, late: Sequence[Sample], sizes_mb: Sequence[float]) -> Growth:
-    times = [sample.seconds for sample in late]
-    slope = linear_regression(times, sizes_mb).slope
-    return Growth(name, fmean(sizes_mb), slope * (times[-1] - times[0]))
+def slope(times: Sequence[float], sizes: Sequence[float]) -> float:
+    """The median of the slopes between any two samples (Theil and Sen), which few far ones do not move."""
+    pairs = combinations(zip(times, sizes, strict=True), 2)
+    return median((size - before) / (at - earlier) for (earlier, before), (at, size) in pairs)
 
 
 def report(samples: Sequence[Sample], grown: Sequence[Growth]) -> str:
@@ -155,20 +178,16 @@ def report(samples: Sequence[Sample], grown: Sequence[Growth]) -> str:
     rows = "\n".join(
         _row(minute, [one for one in samples if one.seconds // 60 == minute]) for minute in minutes
     )
-    verdicts = " ".join(
-        f"The {growth.name}: {growth.mean_mb:,.0f} MB, {growth.rise_mb:+,.1f} MB over the second half, "
-        f"which is {'flat' if growth.is_flat else 'NOT flat'}."
-        for growth in grown
-    )
+    verdicts = "\n".join(growth.verdict for growth in grown)
     return f"""\
 `make soak`: one worker on a queue that is never empty for long, for {samples[-1].seconds / 60:.0f}
 minutes: documents of 1 to {LINES_MAX} lines in {len(WORDS)} languages, all templates, both papers; of every
-{BATCHES_TO_AN_EXPORT} batches of {BATCH} one is an export, by a browser of its own. Memory is PSS, every
-{SAMPLE_S:.0f} s; the worker's is with that of the browsers' driver. Flat is a line fitted to the second half that rises
-by no more than {GROWTH_MAX:.0%} of the mean.
+{BATCHES_TO_AN_EXPORT} batches of {BATCH} one is an export, by a browser of its own. Memory is the processes' own (PSS
+without files), every {SAMPLE_S:.0f} s, as a minute's median in MB. Flat is a line through the second half (Theil and
+Sen's) that rises by no more than {GROWTH_MAX:.0%} of the mean, for each part by itself.
 
-| minute | PDFs so far | worker MB, median | browsers MB, median |
-| ---: | ---: | ---: | ---: |
+| minute | PDFs so far | {" | ".join(PARTS)} |
+| ---: | ---: |{" ---: |" * len(PARTS)}
 {rows}
 
 {verdicts}
@@ -176,9 +195,8 @@ by no more than {GROWTH_MAX:.0%} of the mean.
 
 
 def _row(minute: int, samples: Sequence[Sample]) -> str:
-    worker = median(sample.footprint.worker_mb for sample in samples)
-    browsers = median(sample.footprint.browsers_mb for sample in samples)
-    return f"| {minute + 1} | {samples[-1].prints:,} | {worker:,.0f} | {browsers:,.0f} |"
+    sizes_mb = [median(part(sample.footprint) for sample in samples) for part in PARTS.values()]
+    return f"| {minute + 1} | {samples[-1].prints:,} | {' | '.join(f'{size:,.0f}' for size in sizes_mb)} |"
 
 
 if __name__ == "__main__":
