@@ -69,20 +69,25 @@ def figure(text: str) -> str:
 def fill(
     environment: Environment, template: str, documents: Sequence[Document], *, measured: bool = False
 ) -> str:
-    """One print of documents that have a paper size in common, or what is ``measured`` before one.
+    """One print of documents that have paper and logo in common, or what is ``measured`` before one.
 
     Raises TemplateNotFound for a template that is not in the catalogue, KeyError for unknown paper.
     """
     if template not in {known.id for known in TEMPLATES}:
         raise TemplateNotFound(template)
-    paper = PAPERS[documents[0][0].page_size]
+    first, _ = documents[0]
     frame = environment.get_template(f"{template}/document.html")
     other_scripts = _other_scripts(documents)
     return frame.render(
-        paper=paper, documents=documents, other_scripts=other_scripts, measured=measured, mark=mark
+        paper=PAPERS[first.page_size],
+        picture=first.logo,
+        documents=documents,
+        other_scripts=other_scripts,
+        measured=measured,
+        mark=mark,
     )
 
 
 def _other_scripts(documents: Sequence[Document]) -> bool:
-    words = msgspec.json.encode([page for page, _ in documents]).decode()
+    words = msgspec.json.encode([msgspec.structs.replace(page, logo="") for page, _ in documents]).decode()
     return OTHER_SCRIPTS.search(words) is not None

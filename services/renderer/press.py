@@ -171,10 +171,10 @@ def _paginated(
 
 
 def _alike(manuscripts: Sequence[Manuscript]) -> Iterable[list[Manuscript]]:
-    """Those that have template and paper in common, and so may share a print."""
-    groups: dict[tuple[str, str], list[Manuscript]] = {}
+    """Those that have template, paper and logo in common, and so may share a print."""
+    groups: dict[tuple[str, str, str], list[Manuscript]] = {}
     for each in manuscripts:
-        groups.setdefault((each.job.template, each.page.page_size), []).append(each)
+        groups.setdefault((each.job.template, each.page.page_size, each.job.logo), []).append(each)
     return groups.values()
 
 

@@ -16,6 +16,8 @@ UNFINISHED_STATES = ("queued", "running")
 PART_DOCUMENTS_MAX = 100
 PART_LINES_MAX = 1_500
 PART_BYTES_MAX = 1024 * 1024
+# Each file holds its own logo: a print of the heaviest ones, and no more than a process can have several of in memory.
+PART_LOGO_BYTES_MAX = 16 * 1024 * 1024
 # Until the file is there, an export is not all done, though its documents are.
 PROGRESS_BEFORE_READY = 0.99
 EITHER = "Give either documents or filter"
@@ -39,10 +41,11 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class Weight(msgspec.Struct, frozen=True):
-    """What a document costs to print (lines) and to carry (bytes)."""
+    """What a document costs to print (lines) and to carry (bytes), and its logo once it is printed."""
 
     lines: int
     size_bytes: int
+    logo_bytes: int = 0
 
 
 def read_export(body: Any) -> tuple[Asked, dict[str, str]]:
@@ -117,14 +120,25 @@ def _by_number(choice: Choice) -> tuple[bool, str, int, str, str]:
 
 def fitting(document_ids: Sequence[str], weights: Mapping[str, Weight]) -> int:
     """How many of the first documents make one part: one at least; what is gone weighs nothing."""
-    lines = size_bytes = 0
+    total = Weight(0, 0)
     for count, document_id in enumerate(document_ids):
         weight = weights.get(document_id, Weight(0, 0))
-        lines += weight.lines
-        size_bytes += weight.size_bytes
-        if count and (count == PART_DOCUMENTS_MAX or lines > PART_LINES_MAX or size_bytes > PART_BYTES_MAX):
+        total = Weight(
+            total.lines + weight.lines,
+            total.size_bytes + weight.size_bytes,
+            total.logo_bytes + weight.logo_bytes,
+        )
+        if count and (count == PART_DOCUMENTS_MAX or _is_full(total)):
             return count
     return len(document_ids)
+
+
+def _is_full(part: Weight) -> bool:
+    return (
+        part.lines > PART_LINES_MAX
+        or part.size_bytes > PART_BYTES_MAX
+        or part.logo_bytes > PART_LOGO_BYTES_MAX
+    )
 
 
 def progress(state: str, *, total: int, done: int, failed: int) -> float:

@@ -150,12 +150,16 @@ async def select_weights(
     """Of the documents that there still are."""
     rows = await connection.fetch(
         """
-        select d.id, json_array_length(d.items), octet_length(d.items::text) + octet_length(d.notes)
-        from api.documents d where d.account_id = $1 and d.id = any($2::text[])
+        select d.id, json_array_length(d.items), octet_length(d.items::text) + octet_length(d.notes),
+            coalesce(octet_length(l.png), 0)
+        from api.documents d
+        join api.accounts a on a.id = d.account_id
+        left join api.logos l on l.account_id = d.account_id and l.sha256 = coalesce(d.seller, a.profile) ->> 'logo'
+        where d.account_id = $1 and d.id = any($2::text[])
         """,
         account_id, document_ids,
     )  # fmt: skip
-    return {row[0]: Weight(row[1], row[2]) for row in rows}
+    return {row[0]: Weight(*row[1:]) for row in rows}
 
 
 async def select_documents_with_sellers(

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterator
+from random import Random
 from typing import Any
 
 import pikepdf
@@ -11,9 +12,10 @@ from bodies import line
 from exported import asked, downloaded, ended, manifest_of, reached, state_of, text_of, unzipped
 from images import encoded, picture
 from likeness import SHADES, assert_alike, difference, drawn, told
+from PIL import Image
 from product import Product
 
-from services.api.domain.export import DOCUMENTS_MAX
+from services.api.domain.export import DOCUMENTS_MAX, PART_LOGO_BYTES_MAX
 from services.api.exports import ATTEMPTS_MAX, NOT_JOINED, TRIED_TOO_OFTEN
 from services.api.routes.exports import UNFINISHED_MAX
 from services.api.store.ids import new_id
@@ -488,6 +490,24 @@ def test_a_file_that_is_not_put_together_in_all_its_tries_is_a_failure(account: 
     export = ended(account, export["id"])
     assert (export["state"], export["done"]) == ("failed", 1)
     assert export["message"] == NOT_JOINED.format(TRIED_TOO_OFTEN)
+
+
+def test_a_part_holds_no_more_than_some_megabytes_of_logos(account: Account) -> None:
+    noise = Image.frombytes("RGB", (550, 290), Random(1).randbytes(550 * 290 * 3))
+    logo = account.http.put("/v1/account/logo", content=encoded(noise), headers={"content-type": "image/png"})
+    assert logo.status_code == 200, logo.text
+    documents = [account.document(status="sent" if at else "draft") for at in range(60)]
+    export = ended(account, asked(account, documents=ids_of(documents))["id"])
+    assert (export["state"], export["done"]) == ("ready", 60)
+    rows = account.sql(
+        "select count, octet_length(png) from api.export_parts p join api.logos l on l.account_id = p.account_id"
+        " where export_id = $1 order by first",
+        export["id"],
+    )
+    fitting = PART_LOGO_BYTES_MAX // rows[0][1]
+    assert [row[0] for row in rows] == [fitting, 60 - fitting, 0]
+    files = unzipped(downloaded(account, export).content)
+    assert all(len(files[name_of(each)]) > rows[0][1] * 0.9 for each in documents)
 
 
 def test_a_long_document_is_a_part_by_itself(account: Account) -> None:

@@ -102,6 +102,17 @@ def test_what_is_not_there_leaves_no_element(
         assert re.search(rf'class="{part}\b', body)
 
 
+@pytest.mark.parametrize("template", [template.id for template in TEMPLATES])
+def test_a_logo_is_told_once_however_many_sheets_show_it(
+    template: str, templates: Environment, example: Callable[[str], RenderJob]
+) -> None:
+    picture = f"data:image/png;base64,{'A' * 1000}"
+    pages = [document_page(example("invoice-clean"), picture) for _ in range(3)]
+    html = fill(templates, template, [(page, one_sheet(page)) for page in pages])
+    assert html.count(picture) == 1
+    assert html.count('<img class="logo" alt="Northwind Studio">') == len(pages)
+
+
 def test_a_row_costs_few_elements(templates: Environment, example: Callable[[str], RenderJob]) -> None:
     page = document_page(example("invoice-clean"))
     few, many = (

@@ -199,7 +199,7 @@ async def test_each_document_shows_its_own_logo(
     together = files(await press.print(jobs))
     for at in (0, 1, 2, 87, 88, 89):
         assert_alike(together[at], *files(await press.print([jobs[at]])))
-    pictures = [poppler("pdfimages", "-list", pdf=pdf).count(b" image ") for pdf in together]
+    pictures = [len(poppler("pdfimages", "-list", pdf=pdf).splitlines()) - 2 for pdf in together]
     assert pictures == [1, 1, 0] * 30
 
 

@@ -11,6 +11,7 @@ from services.api.domain.export import (
     PART_BYTES_MAX,
     PART_DOCUMENTS_MAX,
     PART_LINES_MAX,
+    PART_LOGO_BYTES_MAX,
     Choice,
     Weight,
     document_faults,
@@ -106,6 +107,7 @@ def test_numbers_are_in_order_also_beyond_six_digits() -> None:
         (Weight(5_000, 1), 1),
         (Weight(1, PART_BYTES_MAX // 2), 2),
         (Weight(1, PART_BYTES_MAX * 2), 1),
+        (Weight(1, 1, PART_LOGO_BYTES_MAX // 40), 40),
     ],
 )
 def test_a_part_holds_what_one_job_can_carry_and_one_document_at_least(weight: Weight, count: int) -> None:
