@@ -27,6 +27,7 @@ from services.api.metering import open_metering
 from services.api.outage import OpenCalls
 from services.api.pdf import Pdfs
 from services.api.problems import problem_answer
+from services.api.renaming import follow_renames
 from services.api.reservations import sweep_reservations
 from services.api.routes import (
     account,
@@ -109,6 +110,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         rendered.listen(),
         expire_idempotency(pool),
         fold_counts(pool),
+        follow_renames(pool),
         sweep,
         open_calls.keep_sending(),
         exporting.run(),

@@ -23,6 +23,7 @@ from services.api.routes.documents import (
 from services.api.store import clients, documents
 from services.api.tags import require_no_match
 from shared.errors import Problem
+from shared.postgres import Connection
 
 # Each time somebody else created or deleted it between our look and our write.
 ATTEMPTS_MAX = 5
@@ -101,11 +102,14 @@ async def put_client(call: Call) -> Answer:
 
 async def delete_client(call: Call) -> Answer:
     external_id = _external_id(call, no_such_client())
-    async with call.transaction() as connection:
+
+    async def named(connection: Connection) -> str:
         client_id = await clients.select_id_for_update(connection, call.account_id, external_id)
         if client_id is None:
             raise no_such_client()
-        return await deleted_client(connection, call, client_id)
+        return client_id
+
+    return await deleted_client(call, named)
 
 
 def _external_id(call: Call, otherwise: Problem) -> str:

@@ -1,5 +1,7 @@
 """Clients over HTTP: create, list, read, change, delete."""
 
+import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from services.api.call import Call
@@ -10,12 +12,18 @@ from services.api.operation import Operation
 from services.api.routes.holders import held_once, named_in
 from services.api.routes.lists import WINDOW_PARAMETERS, list_body, read_window
 from services.api.routes.shapes import client_body, client_of, client_row
-from services.api.store import clients, documents
+from services.api.store import clients
 from services.api.store.clients import ClientRow
+from services.api.store.drafts import write_client
 from services.api.store.ids import is_id, new_id
 from services.api.tags import is_conditional, require_conditions
 from shared.errors import Problem
 from shared.postgres import Connection
+
+# Of a client's documents, whose drafts are written in one statement.
+DRAFTS_AT_ONCE = 500
+# What has been done by then is not done again, but for a call under an Idempotency-Key, which is one transaction.
+DELETE_S_MAX = 30.0
 
 
 async def create_client(call: Call) -> Answer:
@@ -81,15 +89,31 @@ async def changed_client(
 
 async def delete_client(call: Call) -> Answer:
     client_id = path_client_id(call)
-    async with call.transaction() as connection:
-        return await deleted_client(connection, call, client_id)
+
+    async def named(_connection: Connection) -> str:
+        return client_id
+
+    return await deleted_client(call, named)
 
 
-async def deleted_client(connection: Connection, call: Call, client_id: str) -> Answer:
-    await _locked_client(connection, call, client_id)
-    await documents.freeze_drafts_of_client(connection, call.account_id, client_id)
-    await clients.delete_client(connection, call.account_id, client_id)
-    return json_answer({"id": client_id, "deleted": True})
+async def deleted_client(call: Call, find: Callable[[Connection], Awaitable[str]]) -> Answer:
+    """Of many drafts some at a time keep the client, each time in a transaction; it is deleted with the last ones."""
+    end_s = time.monotonic() + DELETE_S_MAX
+    kept, after_id = None, ""
+    while True:
+        async with call.transaction() as connection:
+            row = await _locked_client(connection, call, await find(connection))
+            if row != kept:
+                kept, after_id = row, ""
+            last_id = await write_client(
+                connection, call.account_id, row.id, row.profile, after_id=after_id, limit=DRAFTS_AT_ONCE
+            )
+            if last_id is None:
+                await clients.delete_client(connection, call.account_id, row.id)
+                return json_answer({"id": row.id, "deleted": True})
+            after_id = last_id
+        if not call.held and time.monotonic() >= end_s:
+            raise Problem("unavailable", "Its drafts are many; send this again to go on", retry_after_s=1)
 
 
 async def _locked_client(connection: Connection, call: Call, client_id: str) -> ClientRow:

@@ -147,18 +147,6 @@ async def delete_document(
     return None if row is None else (row[0], row[1])
 
 
-async def freeze_drafts_of_client(connection: Connection, account_id: str, client_id: str) -> None:
-    """Keep the profile of a client that is about to be deleted in its drafts."""
-    await connection.execute(
-        """
-        update api.documents d set client = c.profile from api.clients c
-        where d.account_id = $1 and d.client_id = $2 and d.status = 'draft'
-            and c.account_id = d.account_id and c.id = d.client_id
-        """,
-        account_id, client_id,
-    )  # fmt: skip
-
-
 async def select_document_with_seller(
     connection: Connection, account_id: str, document_id: str
 ) -> tuple[DocumentRow, str] | None:

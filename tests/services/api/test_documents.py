@@ -294,6 +294,17 @@ def test_a_deleted_client_leaves_its_documents_whole(account: Account) -> None:
     assert (changed.status_code, changed.json()["client"]["name"]) == (200, "Gone for good")
 
 
+def test_a_sent_document_shows_the_client_that_its_columns_say(account: Account) -> None:
+    sent, draft = account.document(status="sent"), account.document()
+    account.sql(
+        """update api.documents set client = '{"name": "By hand"}' where account_id = $1""", account.id
+    )
+    assert account.get(sent["id"])["client"]["name"] == "By hand"
+    assert account.get(draft["id"]) == draft
+    ((bodies,),) = account.sql("select count(body) from api.documents where id = $1", draft["id"])
+    assert bodies == 1
+
+
 def test_a_draft_may_move_to_another_client(account: Account) -> None:
     draft, other = account.document(), account.client(name="Other")
     moved = account.put(draft["id"], client_id=other["id"])
