@@ -18,6 +18,7 @@ def test_all_code_that_a_page_passes_through_counts() -> None:
         "__init__.py",
         "__main__.py",
         "archives.py",
+        "deadline.py",
         "exports.py",
         "gallery.py",
         "health.py",
@@ -28,6 +29,7 @@ def test_all_code_that_a_page_passes_through_counts() -> None:
         "render.py",
         "settings.py",
         "version.py",
+        "wear.py",
         "worker.py",
     }
     assert {path.name for path in version.FOLDER.glob("*.py")} - other == set(version.CODE)
