@@ -114,10 +114,10 @@ async def test_a_busy_worker_keeps_a_suspect_for_when_it_is_done(queue: Queue, s
     await ask(queue, "suspect")
     await take(queue)
     await die(server, "suspect")
-    await ask(queue, "next")
+    await ask(queue, "then")
     busy = await turn(queue, 9)
     assert (busy.jobs, busy.alone) == ([], True)
-    assert await take_alone(queue, "other") == [("next", 0)]
+    assert await take_alone(queue, "other") == [("then", 0)]
     assert await take_alone(queue) == [("suspect", 1)]
 
 
