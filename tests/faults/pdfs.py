@@ -14,9 +14,10 @@ from typing import Any
 import httpx2
 import msgspec
 import psutil
-from bodies import CLIENT, document
+from bodies import CLIENT, document, line
 from proxy import Proxy
 
+from tests.faults.printer import HANGS, KILLS
 from tests.faults.processes import Service
 from tests.faults.world import Setup, World, until
 
@@ -26,7 +27,7 @@ LATE_S = 10.0
 DOCUMENTS = 24
 SPREAD_S = 1.5
 PAGES = {"RENDERER_PAGES": "1", "RENDERER_EXPORT_PAGES": "0"}
-GATEWAY = Setup(gateways=1, environment=(("PDF_WAIT_S", str(WAIT_S)),))
+RESTART_S = 0.2
 
 
 class Row(msgspec.Struct):
@@ -43,12 +44,15 @@ class Row(msgspec.Struct):
 
 
 class Shop:
-    """One gateway, two renderers with one browser each behind a line to Redis, and an account with documents."""
+    """One gateway, two renderers with one browser each, a line to Redis for each side, and an account's documents."""
 
-    def __init__(self, world: World, http: httpx2.AsyncClient, line: Proxy, renderers: list[Service]) -> None:
+    def __init__(
+        self, world: World, http: httpx2.AsyncClient, lines: tuple[Proxy, Proxy], renderers: list[Service]
+    ) -> None:
         self.world = world
-        self.line = line
+        self.gateway_line, self.line = lines
         self.renderers = renderers
+        self.waiting: set[asyncio.Task[Any]] = set()
         self._http = http
         self._client_id = ""
 
@@ -56,13 +60,13 @@ class Shop:
     def store(self) -> Path:
         return self.world.folder / "objects" / "pdf"
 
-    async def document(self) -> dict[str, Any]:
+    async def document(self, title: str = "Work") -> dict[str, Any]:
         """A new one that nobody has printed."""
         if not self._client_id:
             self._client_id = (
                 (await self._http.post("/v1/clients", json=CLIENT)).raise_for_status().json()["id"]
             )
-        body = document(self._client_id, status="sent")
+        body = document(self._client_id, status="sent", items=[line(title=title)])
         return (await self._http.post("/v1/documents", json=body)).raise_for_status().json()
 
     async def ask(self, made: dict[str, Any]) -> httpx2.Response:
@@ -110,13 +114,18 @@ Fault = Callable[[Shop, random.Random], Awaitable[None]]
 
 
 class Case(msgspec.Struct, frozen=True):
-    """A row of the table; ``short`` of its rounds are played in the short form, and some may end in an error."""
+    """A row of the table; ``short`` of its rounds are played in the short form, and some may end in an error.
+
+    Among a round's documents are ``poisons`` of this title, which must end in an error and in nobody else's.
+    """
 
     name: str
     rounds: int
     fault: Fault
     short: int = 0
     may_refuse: bool = False
+    poison: str = ""
+    poisons: int = 0
 
 
 async def kill_browser(shop: Shop, chance: random.Random) -> None:
@@ -135,10 +144,39 @@ async def kill_worker(shop: Shop, chance: random.Random) -> None:
     victim.start()
 
 
+async def harm_nobody(shop: Shop, chance: random.Random) -> None:
+    """The fault is in the documents."""
+
+
+async def kill_workers_again(shop: Shop, _: random.Random) -> None:
+    """The fault is in a document; a worker that it has ended is started again until the answer is there."""
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline and shop.waiting:
+        for renderer in shop.renderers:
+            if _has_ended(renderer):
+                await asyncio.to_thread(renderer.kill)
+                renderer.start()
+        await asyncio.sleep(RESTART_S)
+
+
+def _has_ended(service: Service) -> bool:
+    with suppress(psutil.Error):
+        return psutil.Process(service.process_id).status() == psutil.STATUS_ZOMBIE
+    return True
+
+
 async def cut_redis(shop: Shop, chance: random.Random) -> None:
-    shop.line.cut()
+    await _cut(shop.line, chance)
+
+
+async def cut_gateway(shop: Shop, chance: random.Random) -> None:
+    await _cut(shop.gateway_line, chance)
+
+
+async def _cut(line: Proxy, chance: random.Random) -> None:
+    line.cut()
     await asyncio.sleep(chance.uniform(0.5, 3))
-    shop.line.mend()
+    line.mend()
 
 
 async def lock_store(shop: Shop, chance: random.Random) -> None:
@@ -182,21 +220,26 @@ def may_mount() -> bool:
 CASES = (
     Case("browser killed while it prints", 20, kill_browser, short=1),
     Case("page that never answers", 8, hang_page, short=1),
-    Case("worker killed", 8, kill_worker),
+    Case("two pages that hang in every browser", 4, harm_nobody, poison=HANGS, poisons=2),
+    Case("worker killed", 8, kill_worker, short=1),
+    Case("document that ends every worker", 4, kill_workers_again, poison=KILLS, poisons=1),
     Case("Redis cut off from the workers", 15, cut_redis, short=1),
+    Case("Redis cut off from the gateway", 15, cut_gateway, may_refuse=True),
     Case("store read-only", 15, lock_store, short=1, may_refuse=True),
-    *((Case("store full", 15, fill_store, may_refuse=True),) if may_mount() else ()),
+    *((Case("store full", 15, fill_store, short=1, may_refuse=True),) if may_mount() else ()),
 )
 
 
 @asynccontextmanager
 async def opened_shop(world: World) -> AsyncGenerator[Shop]:
-    await world.arrange(GATEWAY)
-    line = Proxy(world.valkey.url)
-    await line.start()
-    environment = {**world.gateways[0].environment, **PAGES, "QUEUE_REDIS_URL": line.url}
+    lines = Proxy(world.valkey.url), Proxy(world.valkey.url)
+    for one in lines:
+        await one.start()
+    given = (("PDF_WAIT_S", str(WAIT_S)), ("QUEUE_REDIS_URL", lines[0].url))
+    await world.arrange(Setup(gateways=1, environment=given))
+    environment = {**world.gateways[0].environment, **PAGES, "QUEUE_REDIS_URL": lines[1].url}
     names = ("printer-1", "printer-2")
-    renderers = [Service(name, "services.renderer", environment, world.folder) for name in names]
+    renderers = [Service(name, "tests.faults.printer", environment, world.folder) for name in names]
     caller = await world.caller()
     headers = {"authorization": f"Bearer {caller.key}"}
     try:
@@ -205,12 +248,12 @@ async def opened_shop(world: World) -> AsyncGenerator[Shop]:
         async with httpx2.AsyncClient(
             base_url=world.urls[0], headers=headers, timeout=WAIT_S + LATE_S, trust_env=False, verify=False
         ) as http:
-            shop = Shop(world, http, line, renderers)
+            shop = Shop(world, http, lines, renderers)
             await until(shop.can_print)
             yield shop
     finally:
         await asyncio.gather(*(asyncio.to_thread(renderer.stop) for renderer in renderers))
-        await line.aclose()
+        await asyncio.gather(*(one.aclose() for one in lines))
 
 
 async def play(shop: Shop, case: Case, rounds: int, seed: str) -> Row:
@@ -219,7 +262,7 @@ async def play(shop: Shop, case: Case, rounds: int, seed: str) -> Row:
         chance = random.Random(f"{seed}:{case.name}:{number}")
         await until(lambda: _is_whole(shop))
         await _play_round(row, shop, case, chance)
-    if row.refused and not case.may_refuse:
+    if row.refused != rounds * case.poisons and not case.may_refuse:
         row.problems.append(f"{row.refused} callers got an error")
     if row.lost:
         row.problems.append(f"{row.lost} documents lost")
@@ -233,8 +276,12 @@ async def _is_whole(shop: Shop) -> bool:
 
 
 async def _play_round(row: Row, shop: Shop, case: Case, chance: random.Random) -> None:
-    made = [await shop.document() for _ in range(DOCUMENTS)]
-    asked = [asyncio.create_task(_ask_at(shop, one, chance.uniform(0, SPREAD_S))) for one in made]
+    made = [await shop.document() for _ in range(DOCUMENTS - case.poisons)]
+    poisons = [await shop.document(case.poison) for _ in range(case.poisons)]
+    asked = [asyncio.create_task(_ask_at(shop, one, chance.uniform(0, SPREAD_S))) for one in made + poisons]
+    shop.waiting.update(asked)
+    for task in asked:
+        task.add_done_callback(shop.waiting.discard)
     await asyncio.sleep(chance.uniform(0.1, SPREAD_S))
     await case.fault(shop, chance)
     over_s = time.monotonic()
@@ -243,9 +290,18 @@ async def _play_round(row: Row, shop: Shop, case: Case, chance: random.Random) -
     await recovery
     row.recovery_s = max(row.recovery_s, time.monotonic() - over_s)
     row.rounds += 1
-    row.asked += len(made)
-    for one, answer in zip(made, answers, strict=True):
+    row.asked += len(asked)
+    for one, answer in zip(made, answers, strict=False):
         await _count(row, shop, one, answer)
+    for answer in answers[len(made) :]:
+        _count_poison(row, answer)
+
+
+def _count_poison(row: Row, answer: httpx2.Response | None) -> None:
+    """It must be judged, and not just left waiting."""
+    row.refused += 1
+    if answer is None or answer.status_code != 500 or not answer.json()["message"]:
+        row.problems.append(f"a poison was answered {answer and answer.text[:200]}")
 
 
 async def _ask_at(shop: Shop, made: dict[str, Any], after_s: float) -> httpx2.Response | None:
