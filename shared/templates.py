@@ -19,4 +19,4 @@ TEMPLATES = (
     Template("minimal", "Minimal", "Ultra-clean with lots of whitespace"),
 )
 # Changed with every change of a template, a font or the code that fills them: `make template-version` prints it.
-TEMPLATES_VERSION = "fd20b31b975b5786"
+TEMPLATES_VERSION = "0cb4b7c154761c0e"
