@@ -7,7 +7,7 @@ import pytest
 
 from tests.bench.hour import SAMPLES, STEPS, Moment, Sample, report
 
-CALLS = Counter({(step.words, step.status): 10_000 for step in STEPS})
+CALLS = Counter({(step.words, step.status): 100_000 for step in STEPS})
 
 
 def _moments(gateway_mb: Callable[[int], float]) -> list[Moment]:
@@ -38,8 +38,15 @@ def test_memory_that_is_high_or_rises_is_named(gateway_mb: Callable[[int], float
 
 def test_calls_that_end_otherwise_are_named_unless_the_gateway_was_busy() -> None:
     words = STEPS[0].words
-    busy = report(_moments(lambda _: 70), CALLS + Counter({(words, 503): 1_000}))
+    busy = report(_moments(lambda _: 70), CALLS + Counter({(words, 503): 10_000}))
     assert busy.missed == ()
-    assert f"{words}: 503, 1,000 times" in busy.text
-    wrong = report(_moments(lambda _: 70), CALLS + Counter({(words, 500): 1_000}))
-    assert wrong.missed == ("1,000 of 111,000 calls ended otherwise than they should.",)
+    assert f"{words}: 503, 10,000 times" in busy.text
+    wrong = report(_moments(lambda _: 70), CALLS + Counter({(words, 500): 10_000}))
+    assert wrong.missed == ("10,000 of 1,110,000 calls ended otherwise than they should.",)
+
+
+def test_fewer_calls_than_wanted_show_nothing_and_are_named() -> None:
+    few = Counter({key: n // 3 for key, n in CALLS.items()})
+    found = report(_moments(lambda _: 70), few)
+    assert found.missed == ("102 calls a second were made; 270 is the least.",)
+    assert found.missed[0] in found.text
