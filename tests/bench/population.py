@@ -2,17 +2,31 @@
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from random import Random
+from typing import Any
 
 import asyncpg
 import msgspec
 from load import Caller
 
 from services.api.folding import PASSED_AFTER
-from services.api.store.counts import fold_client_counts, fold_document_counts, fold_due_counts
+from services.api.store.counts import (
+    fold_client_counts,
+    fold_document_counts,
+    fold_due_counts,
+    mark_lapsed,
+)
 from shared.postgres import Connection, Pool
-from tests.bench.stock import LIMITS, copy_clients, copy_documents, insert_accounts, post_documents
+from tests.bench import stock
+from tests.bench.stock import (
+    LIMITS,
+    copy_clients,
+    copy_documents,
+    insert_accounts,
+    post_documents,
+    request_body,
+)
 from tests.bench.ways import AT_ONCE, at_once
 from tests.faults.world import Setup, opened_world
 
@@ -23,6 +37,9 @@ CHUNK = 50_000
 # So many documents of an account, and so many of the many accounts, are called for.
 SAMPLE = 400
 STATEMENT_S_MAX = 120.0
+# The oldest documents are of so many days ago. All but half of the quotes are due 14 to 30 days after they were issued.
+DAYS = 1_095
+UNPAID = ("overdue", "sent")
 
 
 class Population(msgspec.Struct, frozen=True):
@@ -51,13 +68,41 @@ class Chunk(msgspec.Struct, frozen=True):
     first: int = 0
 
 
+def body_of(client_id: str, number: int) -> dict[str, Any]:
+    """The documents of three years, from the oldest on."""
+    issued, due = _dates(number)
+    body = request_body(client_id, number)
+    sent = "draft" if status_of(number) == "draft" else "sent"
+    return body | {"status": sent, "issued_date": issued, "due_date": due}
+
+
+def status_of(number: int) -> str:
+    """Of what is due most is paid and some is overdue; of what is not due yet some is paid."""
+    status, due = stock.status_of(number), _dates(number)[1]
+    if status not in UNPAID or due is None:
+        return "sent" if status == "overdue" else status
+    if due >= _today():
+        return "sent"
+    return "overdue" if status == "overdue" or number % 2 else "paid"
+
+
+def _dates(number: int) -> tuple[date, date | None]:
+    issued = _today() - timedelta(days=(SMALL - 1 - number) * DAYS // SMALL)
+    endless = stock.TYPES[number % len(stock.TYPES)] == "quote" and number % 2
+    return issued, None if endless else issued + timedelta(days=14 + number % 17)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
 @asynccontextmanager
 async def opened_populations() -> AsyncGenerator[Populated]:
     """The smallest account is posted through the gateway, and all others are filled with copies of its documents."""
     async with opened_world() as world:
         await world.arrange(Setup(gateways=1))
         smallest = await world.caller(LIMITS)
-        posted = await post_documents(world.urls[0], smallest, SMALL)
+        posted = await post_documents(world.urls[0], smallest, SMALL, body=body_of, status=status_of)
         async with _opened_pool(world.postgres.url) as pool:
             populations = await _filled(pool, smallest, posted)
             size_bytes = await pool.fetchval("select pg_total_relation_size('api.documents')")
@@ -76,6 +121,7 @@ def _opened_pool(url: str) -> Pool:
 
 async def _filled(pool: Pool, smallest: Caller, posted: Sequence[str]) -> list[Population]:
     async with pool.acquire() as connection:
+        await _fold(connection)  # copies have lapsed as what they are copies of
         large, largest, *many = await insert_accounts(connection, 2 + ACCOUNTS)
         accounts = [caller.account_id for caller in (large, largest, *many)]
         await copy_clients(connection, smallest.account_id, accounts)
@@ -105,7 +151,7 @@ def _chunks_of_one(caller: Caller, posted: Sequence[str], documents: int) -> Ite
 def _chunks_of_many(callers: Sequence[Caller], posted: Sequence[str]) -> Iterator[Chunk]:
     for at in range(0, len(callers), CHUNK // EACH):
         targets = [caller.account_id for caller in callers[at : at + CHUNK // EACH]]
-        yield Chunk(targets, Random(at).sample(posted, EACH), copies=1)
+        yield Chunk(targets, sorted(Random(at).sample(posted, EACH)), copies=1)
 
 
 async def _copy(pool: Pool, source: str, chunk: Chunk) -> None:
@@ -127,12 +173,19 @@ async def _indexed_afterwards(pool: Pool) -> AsyncGenerator[None]:
 
 async def _settle(connection: Connection) -> None:
     """What a gateway and the database would have done by and by."""
-    passed, limit = datetime.now(UTC).date() - PASSED_AFTER, 10**9
-    await fold_document_counts(connection, limit=limit)
-    await fold_due_counts(connection, passed=passed, limit=limit)
-    await fold_client_counts(connection, limit=limit)
+    await _fold(connection)
     await connection.execute("vacuum analyze")
     await connection.execute("checkpoint")
+
+
+async def _fold(connection: Connection) -> None:
+    """Twice, since what is due is added up first and folded away then."""
+    passed, limit = datetime.now(UTC).date() - PASSED_AFTER, 10**9
+    for _ in range(2):
+        await fold_document_counts(connection, limit=limit)
+        await mark_lapsed(connection, passed=passed, limit=limit)
+        await fold_due_counts(connection, passed=passed, limit=limit)
+        await fold_client_counts(connection, limit=limit)
 
 
 async def _population(

@@ -1,6 +1,6 @@
 """Documents that lie there before a clock starts: some posted through a gateway, many more copied from them by SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -58,7 +58,14 @@ def _dates(number: int) -> tuple[date, date]:
     return due - timedelta(days=30 + (0 if late else DUE_DAYS)), due
 
 
-async def post_documents(gateway: str, caller: Caller, count: int) -> list[str]:
+async def post_documents(
+    gateway: str,
+    caller: Caller,
+    count: int,
+    *,
+    body: Callable[[str, int], dict[str, Any]] = request_body,
+    status: Callable[[int], str] = status_of,
+) -> list[str]:
     """Their ids; the caller gets the first of its clients and of its documents."""
     line = await open_line(gateway)
     clients = [await _posted(line, caller, "/v1/clients", _client(number)) for number in range(CLIENTS)]
@@ -66,8 +73,8 @@ async def post_documents(gateway: str, caller: Caller, count: int) -> list[str]:
 
     async def post(number: int) -> str:
         own = await open_line(gateway)
-        found = await _posted(own, caller, "/v1/documents", request_body(clients[number % CLIENTS], number))
-        if move := MOVES.get(status_of(number)):
+        found = await _posted(own, caller, "/v1/documents", body(clients[number % CLIENTS], number))
+        if move := MOVES.get(status(number)):
             assert await own.call(caller, _post(f"/v1/documents/{found}/{move}")) == 200, own.body
         own.close()
         return found
@@ -161,23 +168,26 @@ select t.account_id, c.id, c.profile, c.created_at, c.updated_at
 from api.clients c cross join unnest($2::text []) as t (account_id)
 where c.account_id = $1
 """
-# An id is the microsecond of a creation, here one of last year's, and chance. The numbers go on where others end.
+# An id is the microsecond of a creation, here one of last year's, and chance: the copies of each document lie together,
+# in the order of the documents that are copied. The numbers go on where others end.
 _COPY_DOCUMENTS = """
 insert into api.documents (
     account_id, id, type, number, status, client_id, client, seller, currency, issued_date, due_date, items,
-    subtotal, tax_rate, tax_amount, total, notes, template, locale, page_size, metadata, created_at, updated_at, body
+    subtotal, tax_rate, tax_amount, total, notes, template, locale, page_size, metadata, created_at, updated_at, body,
+    lapsed
 )
 select
     n.account_id, n.id, d.type, n.number, d.status, d.client_id, d.client, d.seller, d.currency, d.issued_date,
     d.due_date, d.items, d.subtotal, d.tax_rate, d.tax_amount, d.total, d.notes, d.template, d.locale, d.page_size,
     d.metadata, d.created_at, d.updated_at,
-    replace(replace(d.body, d.id, n.id), coalesce(d.number, ''), coalesce(n.number, ''))
+    replace(replace(d.body, d.id, n.id), coalesce(d.number, ''), coalesce(n.number, '')),
+    d.lapsed
 from (
     select
         t.account_id, s.id as source_id,
-        'doc_' || lpad(to_hex(1735689600000000 + (c.copy * cardinality($3::text []) + s.place) * 1000), 14, '0')
+        'doc_' || lpad(to_hex(1735689600000000 + s.place * 1000000000 + c.copy * 1000), 14, '0')
         || substr(md5(random()::text), 1, 20) as id,
-        substring(d.number, '^.*-') || (1000000 + c.copy * cardinality($3::text []) + s.place) as number
+        substring(d.number, '^.*-') || (1000000 + s.place * 10000 + c.copy) as number
     from unnest($3::text []) with ordinality as s (id, place)
     join api.documents d on d.account_id = $1 and d.id = s.id
     cross join unnest($2::text []) as t (account_id)
