@@ -166,11 +166,11 @@ async def _select_newest(connection: Connection, account_id: str, kept: Document
 async def _select_searched(
     connection: Connection, account_id: str, kept: DocumentFilter, span: Span
 ) -> list[Shown]:
-    """What the search finds within a bounded walk, of a list so long that it may be left uncounted."""
+    """What the search finds at a glance, of a list so long that it may be left uncounted."""
     everything = DocumentFilter(today=kept.today)
     if (await select_total(connection, account_id, everything) or 0) <= SEARCH_COUNTED_MAX:
         return []
-    return await _select_step(connection, account_id, kept, _first_step(span), "fenced")
+    return await _select_step(connection, account_id, kept, _first_step(span), "glanced")
 
 
 def _first_step(span: Span) -> Step:

@@ -28,6 +28,8 @@ FEW = 2_000
 # So many are skipped in a bounded walk, which is of so many entries.
 SHALLOW_MAX = 1_000
 FENCE_MAX = 4_000
+# So many are enough to see whether a word is in most documents; for any other they are looked at in vain.
+GLANCE_MAX = 500
 # Filters that find a few documents at most.
 RARE = frozenset({"ids", "number", "external_id"})
 
@@ -155,6 +157,11 @@ def _fenced(kept: DocumentFilter, step: Step) -> Iterator[Piece]:
     yield from condition_pieces(kept, kept.names() - served(kept, step.order))
 
 
+def _glanced(kept: DocumentFilter, step: Step) -> Iterator[Piece]:
+    yield from stretch_pieces(kept, step, GLANCE_MAX + step.offset)
+    yield from condition_pieces(kept, kept.names() - served(kept, step.order))
+
+
 def stretch_pieces(kept: DocumentFilter, step: Step, entries: int) -> Iterator[Piece]:
     """The next of the entries that have the order, of those that the rest of the filter is still to be asked of."""
     within = served(kept, step.order)
@@ -181,7 +188,13 @@ def _matched(kept: DocumentFilter, step: Step) -> Iterator[Piece]:
     yield "offset 0) d", ()
 
 
-_WAYS = {"direct": _direct, "fenced": _fenced, "matched": _matched, "merged": _merged}
+_WAYS = {
+    "direct": _direct,
+    "merged": _merged,
+    "fenced": _fenced,
+    "glanced": _glanced,
+    "matched": _matched,
+}
 
 
 def bounds(kept: DocumentFilter, step: Step) -> Iterator[Piece]:

@@ -77,7 +77,9 @@ def of_segment(order: Order, segment: Segment) -> Iterator[Step]:
 
 
 def walks() -> Iterator[tuple[str, list[Any]]]:
-    for step, kept, way in product(steps(), (*FILTERS, *SINGLE, WHOLE), ("direct", "fenced", "matched")):
+    for step, kept, way in product(
+        steps(), (*FILTERS, *SINGLE, WHOLE), ("direct", "fenced", "glanced", "matched")
+    ):
         yield composed([(f"select {SHOWN}, page.key", ()), *step_pieces(kept, step, way)])
     for step, kept in product(steps(), FILTERS):
         if is_merged(kept, step.order):

@@ -21,7 +21,7 @@ from deploy.local.stores import StoreUrls
 from services.api.domain.export import DOCUMENTS_MAX
 from services.api.domain.kinds import KINDS
 from services.api.domain.lifecycle import STATUSES
-from services.api.store import bulk, clients, documents, exports, listing, slices, streaming
+from services.api.store import bulk, clients, documents, drafts, exports, listing, slices, streaming
 from services.api.store.listing import DocumentFilter, Span, select_page
 from services.api.store.orders import NEWEST, ORDERS, Order, Position
 from services.api.store.streaming import Place
@@ -368,6 +368,9 @@ READS: dict[str, Ask] = {
     "bulk.select_profiles": lambda c: bulk.select_profiles(c, million.BIG, CLIENTS),
     "bulk.select_taken_by_documents": lambda c: bulk.select_taken_by_documents(c, million.BIG, EXTERNAL_IDS),
     "bulk.select_taken_by_clients": lambda c: bulk.select_taken_by_clients(c, million.BIG, EXTERNAL_IDS),
+    "drafts.select_following": (
+        lambda c: drafts.select_following(c, million.BIG, CLIENT, "{}", after_id=document(5_000), limit=500)
+    ),
     "exports.select_choices": lambda c: exports.select_choices(c, million.BIG, IDS),
     "exports.select_weights": lambda c: exports.select_weights(c, million.BIG, IDS),
     "exports.select_documents_with_sellers": (
@@ -388,7 +391,7 @@ LISTED = {"clients.select_clients", "exports.select_exports", "exports.count_exp
 def test_no_read_of_what_grows_is_forgotten() -> None:
     """But those on nobody's behalf, and those that no caller waits for."""
     behind = {
-        "counts.count_created", "drafts.select_renamed", "export_parts.claim_part", "exports.select_uncleaned",
+        "counts.count_created", "export_parts.claim_part", "exports.select_uncleaned",
         "logos.may_be_shown", "logos.select_replaced", "reservations._count_created",
     }  # fmt: skip
     reads = {
