@@ -108,7 +108,7 @@ def test_a_store_that_nobody_ended_is_ended_by_the_next_start(
         wait_until_ready(store, timeout_s=10)
         assert (closed_folder / pid_file).exists()
         with started(make(closed_folder), closed_folder):
-            assert left.wait(5) is not None
+            assert left.wait(30) is not None
 
 
 def test_a_pid_file_that_names_somebody_else_harms_nobody(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_command_that_ignores_a_stop_is_ended_all_the_same(tmp_path: Path) -> 
         assert process.stdout is not None
         process.stdout.readline()
         process.terminate()
-        assert process.wait(5) == 128 + signal.SIGQUIT
+        assert process.wait(30) == 128 + signal.SIGQUIT
 
 
 def gone_within(pid: int, patience_s: float) -> bool:
