@@ -1,12 +1,9 @@
 """Folding: the rows that each backend counts in are added up, so that a total stays the sum of a few."""
 
-import asyncio
-import random
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
-import asyncpg
-import structlog
-
+from services.api.recurring import recur
 from services.api.store.counts import (
     fold_client_counts,
     fold_document_counts,
@@ -21,17 +18,10 @@ BATCH = 2_000
 # No time zone is so far behind that what was due before is not overdue everywhere.
 PASSED_AFTER = timedelta(days=2)
 
-log = structlog.get_logger()
-
 
 async def fold_counts(pool: Pool) -> None:
-    """Run for as long as the gateway lives; all gateways try, and one at a time does it."""
-    while True:
-        await asyncio.sleep(EVERY_S * random.uniform(0.5, 1.5))  # noqa: S311 - spreads gateways, guards nothing
-        try:
-            await fold(pool)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            log.warning("folding_postponed", cause=str(error))
+    """All gateways try, and one at a time does it."""
+    await recur("folding", partial(fold, pool), every_s=EVERY_S)
 
 
 async def fold(pool: Pool) -> None:

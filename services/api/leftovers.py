@@ -3,17 +3,14 @@
 Every gateway looks, now and then and a batch at a time; doing it twice harms nobody, and what fails is done next time.
 """
 
-import asyncio
-import random
 from datetime import timedelta
+from functools import partial
 
-import asyncpg
-import structlog
-from obstore.exceptions import BaseError as ObjectError
 from obstore.store import ObjectStore
 
 from services.api.logos import logo_path
 from services.api.pdf import JOB_EXPIRES_S, document_folder
+from services.api.recurring import recur
 from services.api.store import logos, pdf_deletions
 from services.api.store.logos import Replaced
 from shared import objects
@@ -31,8 +28,6 @@ SENT_EARLIER_MAX = timedelta(hours=1)
 # Beyond so many documents that were changed under a logo it is kept without a look.
 LOOKED_AT_MAX = 1_000
 
-log = structlog.get_logger()
-
 
 def pdfs_written_within(wait_s: float) -> timedelta:
     """How long after a deletion a job may still write the document's PDF, if callers wait for ``wait_s``.
@@ -43,14 +38,13 @@ def pdfs_written_within(wait_s: float) -> timedelta:
 
 
 async def sweep_leftovers(pool: Pool, store: ObjectStore, *, pdf_wait_s: float) -> None:
-    """Run for as long as the gateway lives."""
-    while True:
-        await asyncio.sleep(EVERY_S * random.uniform(0.5, 1.5))  # noqa: S311 - spreads gateways, guards nothing
-        try:
-            await sweep_pdfs(pool, store, after=pdfs_written_within(pdf_wait_s))
-            await sweep_logos(pool, store, after=LOGO_AFTER)
-        except (OSError, ObjectError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            log.warning("leftovers_postponed", cause=f"{type(error).__name__}: {error}")
+    """Every gateway does."""
+    await recur("leftovers", partial(_sweep, pool, store, pdf_wait_s), every_s=EVERY_S)
+
+
+async def _sweep(pool: Pool, store: ObjectStore, pdf_wait_s: float) -> None:
+    await sweep_pdfs(pool, store, after=pdfs_written_within(pdf_wait_s))
+    await sweep_logos(pool, store, after=LOGO_AFTER)
 
 
 async def sweep_pdfs(pool: Pool, store: ObjectStore, *, after: timedelta) -> None:

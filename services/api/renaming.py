@@ -1,11 +1,8 @@
 """Drafts of renamed clients: where a client has many, they are found by its new name a batch after the other."""
 
-import asyncio
-import random
+from functools import partial
 
-import asyncpg
-import structlog
-
+from services.api.recurring import recur
 from services.api.store.clients import select_client_for_update
 from services.api.store.drafts import (
     Renamed,
@@ -21,18 +18,15 @@ EVERY_S = 2.0
 # Of a client's documents: half a second on a machine with eight times as much to do as it can, if all are drafts.
 BATCH = 500
 
-log = structlog.get_logger()
-
 
 async def follow_renames(pool: Pool) -> None:
-    """Run for as long as the gateway lives; a client is seen to by one gateway at a time."""
-    while True:
-        await asyncio.sleep(EVERY_S * random.uniform(0.5, 1.5))  # noqa: S311 - spreads gateways, guards nothing
-        try:
-            while await follow_rename(pool, limit=BATCH):
-                pass
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            log.warning("renaming_postponed", cause=str(error))
+    """A client is seen to by one gateway at a time."""
+    await recur("renaming", partial(_follow_all, pool), every_s=EVERY_S)
+
+
+async def _follow_all(pool: Pool) -> None:
+    while await follow_rename(pool, limit=BATCH):
+        pass
 
 
 async def follow_rename(pool: Pool, *, limit: int) -> bool:
