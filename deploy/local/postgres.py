@@ -20,6 +20,8 @@ SETTINGS = {
     "unix_socket_directories": "",
     "max_connections": "200",
     "shared_buffers": "128MB",
+    # Of many rows at once no writer waits for the file.
+    "wal_buffers": "16MB",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_min_messages": "fatal",

@@ -36,7 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long a caller waits for a PDF before it is told render_timeout, in seconds."""
     pdf_queue_wait_s_max: Annotated[float, Meta(gt=0)] = 15.0
     """How long a new PDF may have to wait for its turn; one that would wait longer is refused at once, in seconds."""
-    pdf_cache_mb: Annotated[int, Meta(ge=0)] = 64
+    pdf_cache_mb: Annotated[int, Meta(ge=0)] = 16
     """Memory for the PDFs that were asked for last, in MB; 0 reads each from the object store."""
     streams_max: Annotated[int, Meta(ge=1)] = 6
     """Streams that one gateway process may have open; at full speed they share what the event loop has left."""

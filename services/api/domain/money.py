@@ -18,7 +18,7 @@ _UNITS = {exponent: Decimal(1).scaleb(-exponent) for exponent in EXPONENTS.value
 
 def round_amount(value: Decimal, exponent: int) -> Decimal:
     """``value`` at ``exponent`` decimals, half away from zero (EN 16931 rounds amounts so)."""
-    return value.quantize(_UNITS[exponent], context=EXACT)
+    return EXACT.quantize(value, _UNITS[exponent])
 
 
 def shortest(value: Decimal) -> Decimal:
@@ -27,7 +27,7 @@ def shortest(value: Decimal) -> Decimal:
     Also the zero below zero, which no reader expects, is 0.
     """
     whole = int(value)
-    return Decimal(whole) if value == whole else value.normalize(EXACT)
+    return Decimal(whole) if value == whole else EXACT.normalize(value)
 
 
 def plain(value: Decimal) -> Decimal:

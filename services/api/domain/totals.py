@@ -19,9 +19,9 @@ def compute_totals(lines: Sequence[tuple[Decimal, Decimal]], tax_rate: Decimal, 
     """Each line's quantity x rate is rounded (EN 16931 BT-131), their sum is exact (BR-CO-10), and tax is
     rounded once on the sum (BR-CO-17); ``tax_rate`` is in percent.
     """
-    amounts = tuple(round_amount(EXACT.multiply(quantity, rate), exponent) for quantity, rate in lines)
+    amounts = [round_amount(EXACT.multiply(quantity, rate), exponent) for quantity, rate in lines]
     subtotal = Decimal(0)
     for amount in amounts:
         subtotal = EXACT.add(subtotal, amount)
     tax_amount = round_amount(EXACT.multiply(subtotal, tax_rate).scaleb(-2, EXACT), exponent)
-    return Totals(amounts, subtotal, tax_amount, EXACT.add(subtotal, tax_amount))
+    return Totals(tuple(amounts), subtotal, tax_amount, EXACT.add(subtotal, tax_amount))
