@@ -16,8 +16,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The Redis or Valkey of the render queue, where QUEUE_REDIS_URL is not given."""
     queue_redis_url: str = ""
     """The Redis of the render queue; REDIS_URL when empty."""
-    chromium_path: str = ""
-    """The headless browser's executable; empty lets Playwright find the one that it installed."""
+    chromium_path: str = "chromium-headless-shell"
+    """The headless browser's executable, or its name on the PATH."""
     chromium_sandbox: bool | None = None
     """Chromium's own sandbox, true or false; when empty it is on, except under root, where it cannot be."""
     renderer_pages: int = 2

@@ -9,6 +9,7 @@ FOLDER = Path(__file__).parent
 CODE = (
     "amounts.py",
     "chromium.py",
+    "devtools.py",
     "fill.py",
     "fonts.py",
     "kinds.py",

@@ -1,15 +1,16 @@
 """The ways that print with a browser, from the costliest to the barest; the HTML is there before the clock starts."""
 
+import base64
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from jinja2 import Environment
-from playwright.async_api import Browser, Page, Playwright, async_playwright
+from playwright.async_api import Browser, CDPSession, Page, Playwright, async_playwright
 
 from deploy.local.browser import installed
-from services.renderer.chromium import Chromium, open_chromium
+from services.renderer.chromium import PRINT_OPTIONS, UNREACHABLE, Chromium, open_chromium
 from services.renderer.fill import fill, template_environment
 from services.renderer.fonts import fontconfig_environment
 from services.renderer.layout.sheets import one_sheet
@@ -29,6 +30,8 @@ PRINTS_MAX = 1_000
 NO_SCREEN = "@media screen { html { display: none; } }"
 
 Print = Callable[[str], Awaitable[bytes]]
+# The connection to it through Playwright, and the id of its frame.
+BarePage = tuple[CDPSession, str]
 
 
 @asynccontextmanager
@@ -40,7 +43,8 @@ async def opened_browser_ways() -> AsyncGenerator[dict[str, Way]]:
             await (await stack.enter_async_context(await launched(playwright))).new_page()
             for _ in range(AT_ONCE)
         ]
-        bare = await stack.enter_async_context(warm_chromium())
+        bare = [await stack.enter_async_context(opened_bare_page(playwright)) for _ in range(AT_ONCE)]
+        own = await stack.enter_async_context(warm_chromium())
         yield {
             "new_browser": Way(
                 name="a new browser for each PDF",
@@ -65,7 +69,13 @@ async def opened_browser_ways() -> AsyncGenerator[dict[str, Way]]:
                 name="the bare warm page",
                 documents=240,
                 warm_up=10,
-                prepare=_printing(bare.print),
+                prepare=_printing(on_bare_pages(bare)),
+            ),
+            "own_page": Way(
+                name="the same without a driver",
+                documents=240,
+                warm_up=10,
+                prepare=_printing(own.print),
             ),
         }
 
@@ -119,6 +129,35 @@ def on_warm_pages(pages: Sequence[Page]) -> Print:
         page = free.pop()
         try:
             return await _printed(page, html)
+        finally:
+            free.append(page)
+
+    return print_on_one
+
+
+@asynccontextmanager
+async def opened_bare_page(playwright: Playwright) -> AsyncGenerator[BarePage]:
+    """In a browser of its own, as well shielded as the worker's."""
+    async with await playwright.chromium.launch(
+        executable_path=browser_path() or None,
+        chromium_sandbox=os.geteuid() != 0,
+        args=[*UNREACHABLE, "--font-render-hinting=none"],
+        env={**os.environ, **fontconfig_environment()},
+    ) as browser:
+        context = await browser.new_context(java_script_enabled=False, offline=True, service_workers="block")
+        session = await context.new_cdp_session(await context.new_page())
+        tree = await session.send("Page.getFrameTree")
+        yield session, tree["frameTree"]["frame"]["id"]
+
+
+def on_bare_pages(pages: Sequence[BarePage]) -> Print:
+    free = list(pages)
+
+    async def print_on_one(html: str) -> bytes:
+        page = session, frame_id = free.pop()
+        try:
+            await session.send("Page.setDocumentContent", {"frameId": frame_id, "html": html})
+            return base64.b64decode((await session.send("Page.printToPDF", PRINT_OPTIONS))["data"])
         finally:
             free.append(page)
 

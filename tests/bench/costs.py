@@ -35,7 +35,7 @@ class Cost(msgspec.Struct, frozen=True):
         ms, size_kb = median(self.ms), self.size_bytes / 1000
         return (
             f"| {self.lines:,} | {self.pages:,} | {ms:,.0f} | {ms / self.lines:.2f} | {size_kb:,.0f} "
-            f"| {self.peak.worker_mb:,.0f} | {self.peak.browsers_mb:,.0f} |"
+            f"| {self.peak.python_mb:,.0f} | {self.peak.browsers_mb:,.0f} |"
         )
 
 
@@ -83,8 +83,8 @@ def _text(costs: Sequence[Cost]) -> str:
     rows = "\n".join(cost.row for cost in costs)
     return f"""\
 One document at a time through a worker, from its queue to the store. Memory is the most of their own that a worker and
-its browsers were seen to hold while it printed as many again (PSS without files): the worker's is Python's and the
-drivers'. A line of {LONG:,} may cost no more than a quarter more than one of {SHORT:,}, in time and in memory.
+its browsers were seen to hold while it printed as many again (PSS without files). A line of {LONG:,} may cost no more
+than a quarter more than one of {SHORT:,}, in time and in memory.
 
 | lines | pages | ms, median | ms a line | kB | worker MB | browsers MB |
 | ---: | ---: | ---: | ---: | ---: | ---: | ---: |

@@ -5,7 +5,7 @@ Code and fonts do not count: their files are shared with whatever else runs, and
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -17,52 +17,37 @@ OWN = ("Pss_Anon:", "Pss_Shmem:", "SwapPss:")
 
 
 class Footprint(msgspec.Struct, frozen=True):
-    """The worker's Python, the drivers of its browsers in the order of their start, and all its browsers' processes."""
+    """The worker's Python, and all its browsers' processes."""
 
     python_mb: float
-    drivers_mb: tuple[float, ...]
     browsers_mb: float
-
-    @property
-    def worker_mb(self) -> float:
-        return self.python_mb + sum(self.drivers_mb)
 
 
 class Peak:
     """The most of each that was seen."""
 
     def __init__(self) -> None:
-        self.worker_mb = 0.0
+        self.python_mb = 0.0
         self.browsers_mb = 0.0
 
     @property
     def all_mb(self) -> float:
-        return self.worker_mb + self.browsers_mb
+        return self.python_mb + self.browsers_mb
 
     def take(self, seen: Footprint) -> None:
-        self.worker_mb = max(self.worker_mb, seen.worker_mb)
+        self.python_mb = max(self.python_mb, seen.python_mb)
         self.browsers_mb = max(self.browsers_mb, seen.browsers_mb)
 
 
 def footprint(process_id: int) -> Footprint:
     """Of the worker with this id and of all that it has started."""
-    worker = psutil.Process(process_id)
-    browsers_mb, drivers_mb = 0.0, list[float]()
-    for process in sorted(worker.children(recursive=True), key=lambda child: child.create_time()):
-        try:
-            is_browser = _is_browser(process.cmdline())
-            size_mb = _own_mb(process.pid)
-        except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
-            continue  # a browser that was just replaced
-        if is_browser:
-            browsers_mb += size_mb
-        else:
-            drivers_mb.append(size_mb)
-    return Footprint(_own_mb(process_id), tuple(drivers_mb), browsers_mb)
-
-
-def _is_browser(command: list[str]) -> bool:
-    return "--headless" in command or any("--type=" in part for part in command)
+    browsers_mb = 0.0
+    for process in psutil.Process(process_id).children(recursive=True):
+        with suppress(
+            psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError
+        ):  # one that was just replaced
+            browsers_mb += _own_mb(process.pid)
+    return Footprint(_own_mb(process_id), browsers_mb)
 
 
 def _own_mb(process_id: int) -> float:

@@ -27,8 +27,10 @@ own ways, which begin with the document itself and end with the finished file.
   browser in the second case: `set_content`, wait for `load`, `pdf`, close.
 - *A warm page with new content*: two browsers with one page each that live on: Playwright's `set_content` and `pdf`.
   These three print the worker's page without the rule that keeps it off the screen, which is a lever of ours.
-- *The bare warm page*: the same two browsers as our worker's, `Page.setDocumentContent` and `Page.printToPDF` over the
-  DevTools protocol, and nothing else. It is what all is compared with.
+- *The bare warm page*: two browsers with one page each that live on; `Page.setDocumentContent` and `Page.printToPDF`
+  over Playwright's connection to the DevTools protocol, and nothing else. It is what all is compared with.
+- *The same without a driver*: over our own connection to the browser, which Playwright's process of Node does not pass
+  on; with our flags.
 - *Our worker*: a worker process on a queue that was filled while it stood still, until the last PDF lies in the store,
   a folder: words, HTML, print, proof, finishing and storing. Documents are filled ahead of both
   browsers, and a browser prints the next while Python finishes the last.
@@ -57,6 +59,7 @@ class Ratio(msgspec.Struct, frozen=True):
 
 RATIOS = (
     Ratio("worker_vs_warm_page", "worker", "warm_page"),
+    Ratio("worker_vs_own_page", "worker", "own_page"),
     Ratio("worker_vs_new_content", "worker", "warm_playwright"),
     Ratio("bulk_vs_warm_page", "bulk", "warm_page"),
     Ratio("bulk_vs_new_content", "bulk", "warm_playwright"),

@@ -34,8 +34,6 @@ SEED = "soak"
 GROWTH_MAX = 0.05
 PARTS: dict[str, Callable[[Footprint], float]] = {
     "Python": lambda seen: seen.python_mb,
-    "driver of single PDFs": lambda seen: sum(seen.drivers_mb[:1]),
-    "driver of exports": lambda seen: sum(seen.drivers_mb[1:]),
     "browsers": lambda seen: seen.browsers_mb,
 }
 WORDS = {

@@ -13,7 +13,7 @@ from tests.bench.products import opened_product, opened_product_ways
 from tests.bench.typesetters import is_there, opened_typesetters
 from tests.bench.ways import Way
 
-BROWSERS = ("new_browser", "new_context", "warm_playwright", "warm_page")
+BROWSERS = ("new_browser", "new_context", "warm_playwright", "warm_page", "own_page")
 PRODUCTS = ("worker", "whole", "export", "bulk")
 TYPESETTERS = ("weasyprint", "typst")
 

@@ -57,17 +57,17 @@ async def measure(page: Page, html: str, *, width_px: int) -> list[Galley]:
     """The galleys of a fill of `galley_sheets`, in its order; ``width_px`` is the paper's."""
     async with asyncio.timeout(MEASURE_TIMEOUT_S):
         await asyncio.gather(
-            page.session.send("Emulation.setEmulatedMedia", {"media": "print"}),
-            page.session.send(
+            page.ask("Emulation.setEmulatedMedia", {"media": "print"}),
+            page.ask(
                 "Emulation.setDeviceMetricsOverride",
                 {"width": width_px, "height": 100, "deviceScaleFactor": 1, "mobile": False},
             ),
-            page.session.send("Page.setDocumentContent", {"frameId": page.frame_id, "html": html}),
+            page.ask("Page.setDocumentContent", {"frameId": page.frame_id, "html": html}),
         )
-        captured = await page.session.send("DOMSnapshot.captureSnapshot", {"computedStyles": []})
+        captured = await page.ask("DOMSnapshot.captureSnapshot", {"computedStyles": []})
         await asyncio.gather(
-            page.session.send("Emulation.clearDeviceMetricsOverride"),
-            page.session.send("Emulation.setEmulatedMedia", {"media": ""}),
+            page.ask("Emulation.clearDeviceMetricsOverride"),
+            page.ask("Emulation.setEmulatedMedia", {"media": ""}),
         )
     return await asyncio.to_thread(read_galleys, captured)
 

@@ -74,7 +74,7 @@ async def test_a_browser_that_breaks_costs_one_retry(
 
 async def strike(page: Page, blow: str) -> None:
     if blow == "tab crashed":
-        await page.session.send("Page.crash")
+        await page.ask("Page.crash")
     os.kill(page.process_id, signal.SIGSTOP if blow == "browser stopped" else signal.SIGKILL)
 
 
@@ -191,14 +191,3 @@ async def test_two_launches_at_once_are_made_one_after_the_other(wayward: Path) 
         await asyncio.gather(*(browsers.print("<p>x") for _ in range(2)))
         assert len(browsers.pages) == 2
     assert not wayward.with_name("at-once").exists()
-
-
-async def test_a_driver_that_has_died_is_started_again(
-    chromium_path: str, text_of: Callable[[bytes], str]
-) -> None:
-    before = set(psutil.Process().children())
-    async with open_chromium(path=chromium_path, sandbox=False, pages=2, prints_max=10) as browsers:
-        await browsers.warm()
-        (driver,) = set(psutil.Process().children()) - before
-        driver.kill()
-        assert [text_of(await browsers.print("<p>x")) for _ in range(3)] == ["x", "x", "x"]

@@ -100,7 +100,7 @@ async def test_a_browser_that_does_not_start_is_not_well_and_costs_nobody_a_docu
 ) -> None:
     monkeypatch.setattr(work, "PAUSE_S_MIN", 0.05)
     path, own.launcher.path = own.launcher.path, "/nonexistent"
-    next(iter(own.pages)).kill()
+    next(iter(own.pages)).browser.kill()
     redis = open_queue(redis_url)
     arguments = ("pdf/one.pdf", msgspec.msgpack.encode(example("invoice-clean")))
     await Queue(redis).enqueue(RENDER_FUNCTION, arguments, job_id="one", expires_s=60)

@@ -213,7 +213,7 @@ async def test_a_print_that_breaks_is_repeated_for_each_document(
 
     async def printed(self: Page, html: str) -> bytes:
         if "note 1." in html:
-            self.kill()
+            self.browser.kill()
         return await whole(self, html)
 
     monkeypatch.setattr(Page, "print", printed)

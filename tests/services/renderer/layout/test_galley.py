@@ -45,7 +45,7 @@ async def galley_of(chromium: Chromium, templates: Environment, template: str, p
 
 async def laid_out(page: Page, html: str, width_px: int) -> list[list[Box]]:
     """The boxes of each sheet as it stands on paper, counted from the sheet's top."""
-    send: Any = page.session.send
+    send: Any = page.ask
     metrics = {"width": width_px, "height": 100, "deviceScaleFactor": 1, "mobile": False}
     await send("Emulation.setEmulatedMedia", {"media": "print"})
     await send("Emulation.setDeviceMetricsOverride", metrics)
