@@ -3,19 +3,21 @@
 Nothing is left that says when, where or beside what a document was printed.
 """
 
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import count
 
 from services.renderer.layout.sheets import mark
 from services.renderer.page import DocumentPage
+from services.renderer.pdf.across import blank_across
 from services.renderer.pdf.file import File, references, stream, text
 from services.renderer.pdf.metadata import Description, information, metadata_packet
 from services.renderer.pdf.outline import Entry, outline
 from services.renderer.pdf.printed import Printed, PrintedError, PrintedPage, read
 from services.renderer.pdf.proof import ProvedSheet, prove
 from services.renderer.pdf.tags import Tags, retag
-from services.renderer.pdf.trim import Trimmer, mapped
+from services.renderer.pdf.trim import Trimmer, inflated, mapped
 
 
 class Wanted(Description, frozen=True, kw_only=True):
@@ -50,8 +52,8 @@ def finish(printed: bytes, documents: Sequence[Wanted]) -> list[bytes | None]:
             _file(source, sheets, each, trimmer) if sheets else None
             for sheets, each in zip(proved, documents, strict=True)
         ]
-    except (LookupError, ValueError) as error:
-        raise PrintedError("A part of the print is missing") from error
+    except (LookupError, ValueError, zlib.error) as error:
+        raise PrintedError("A part of the print is missing or broken") from error
 
 
 def _marks(document: Wanted) -> list[str]:
@@ -64,7 +66,8 @@ def _marks(document: Wanted) -> list[str]:
 def _file(source: Printed, sheets: Sequence[ProvedSheet], document: Wanted, trimmer: Trimmer) -> bytes:
     streams, resources = _needed(source, sheets)
     trimmed = trimmer.trim(sheets, streams)
-    file = File(streams=len(streams) + len(trimmed) + 1)
+    blanks = _blanks(source, sheets)
+    file = File(streams=len(streams) + len(trimmed) + len(blanks) + 1)
     catalog, info, tree = file.reserve(3)
     pages = file.reserve(len(sheets))
     new = dict(zip(streams, count(1), strict=False))
@@ -75,21 +78,35 @@ def _file(source: Printed, sheets: Sequence[ProvedSheet], document: Wanted, trim
         file.put(new[program.number], program.content)
         file.put(glyphs, program.glyphs)
         file.put(new[font], mapped(source.content(font).numbered(new), glyphs))
+    before = dict(zip(blanks, count(len(streams) + len(trimmed) + 1), strict=False))
+    for page, number in before.items():
+        file.put(number, blanks[page])
     packet = file.streams
     file.put(packet, stream(b"/Type/Metadata/Subtype/XML", metadata_packet(document)))
     file.put(info, information(document))
     file.put(tree, b"<</Type/Pages/Count %d/Kids[%s]>>" % (len(pages), references(pages)))
     for key, (page, sheet) in enumerate(zip(pages, sheets, strict=True)):
-        file.put(page, _page(sheet.page, new, tree, key))
+        contents = [before[sheet.page.number]] if sheet.page.number in before else []
+        contents.append(new[sheet.page.contents])
+        file.put(page, _page(sheet.page, new, tree, key, contents))
     structure, headings = _add_structure(file, source, dict(zip(pages, sheets, strict=True)), document)
     outlines = file.add(outline(headings, file.following))
     file.put(catalog, _catalog(document, tree=tree, structure=structure, outlines=outlines, packet=packet))
     return file.written(catalog=catalog, info=info)
 
 
-def _page(page: PrintedPage, new: Mapping[int, int], tree: int, key: int) -> bytes:
-    return b"<</Type/Page/Parent %d 0 R/MediaBox%s/Resources%s/Contents %d 0 R/StructParents %d/Tabs/S>>" % (
-        (tree, page.box, page.resources.numbered(new), new[page.contents], key)
+def _blanks(source: Printed, sheets: Sequence[ProvedSheet]) -> dict[int, bytes]:
+    """By pages that are nothing but a table: the first one has more on it."""
+    later = [sheet.page for sheet in sheets[1:]]
+    blanks = {page.number: blank_across(inflated(source, page.contents), page.box) for page in later}
+    return {page: blank for page, blank in blanks.items() if blank}
+
+
+def _page(
+    page: PrintedPage, new: Mapping[int, int], tree: int, key: int, contents: Sequence[int]
+) -> bytes:
+    return b"<</Type/Page/Parent %d 0 R/MediaBox%s/Resources%s/Contents[%s]/StructParents %d/Tabs/S>>" % (
+        (tree, page.box, page.resources.numbered(new), references(contents), key)
     )
 
 

@@ -80,7 +80,7 @@ class Trimmer:
         found = {font: set[int]() for font in fonts}
         for sheet in sheets:
             current: set[int] | None = None
-            for font, shown in DRAWN.findall(_inflated(self._source, sheet.page.contents)):
+            for font, shown in DRAWN.findall(inflated(self._source, sheet.page.contents)):
                 if font:
                     current = found.get(int(font))
                 elif current is not None:
@@ -91,7 +91,7 @@ class Trimmer:
         """Nothing for a font that is not understood, which stays whole."""
         try:
             if program not in self._faces:
-                self._faces[program] = read(_inflated(self._source, program))
+                self._faces[program] = read(inflated(self._source, program))
             font, new = self._faces[program].subset(drawn)
         except (LookupError, struct.error, zlib.error):
             return None
@@ -106,5 +106,6 @@ def mapped(font: bytes, glyphs: int) -> bytes:
     return font.replace(IDENTITY, b"/CIDToGIDMap %d 0 R" % glyphs)
 
 
-def _inflated(source: Printed, number: int) -> bytes:
+def inflated(source: Printed, number: int) -> bytes:
+    """What a stream of the print holds."""
     return zlib.decompress(source.content(number).content.partition(b" stream\n")[2])
