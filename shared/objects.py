@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from obstore.store import RetryConfig
 
 REQUEST_TIMEOUT = timedelta(seconds=10)
-PIECE_BYTES = 8 * 1024 * 1024  # at least 5 MiB, by S3's rule for an object that is sent in pieces
+SENT_BYTES = 8 * 1024 * 1024  # at least 5 MiB, by S3's rule for an object that is sent in pieces
+# What a download holds, twice: large enough to be worth a request to a store that is far away.
+READ_BYTES = 2 * 1024 * 1024
 # A store that is away is said to be away while its caller still waits.
 RETRIES: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=5)}
 
@@ -83,16 +85,14 @@ async def read_whole(store: ObjectStore, path: str) -> bytes | None:
 
 async def read_range(store: ObjectStore, path: str, start: int, end: int) -> AsyncIterator[bytes]:
     """The bytes from ``start`` to before ``end``, asked for a piece at a time: no request waits for a slow reader."""
-    for piece in range(start, end, PIECE_BYTES):
-        yield bytes(
-            await obstore.get_range_async(store, path, start=piece, end=min(end, piece + PIECE_BYTES))
-        )
+    for piece in range(start, end, READ_BYTES):
+        yield bytes(await obstore.get_range_async(store, path, start=piece, end=min(end, piece + READ_BYTES)))
 
 
 async def put_stream(store: ObjectStore, path: str, chunks: AsyncIterator[bytes]) -> None:
     """Write an object of any size; it is there whole or not at all."""
     await obstore.put_async(
-        store, path, chunks, use_multipart=True, chunk_size=PIECE_BYTES, max_concurrency=2
+        store, path, chunks, use_multipart=True, chunk_size=SENT_BYTES, max_concurrency=2
     )
 
 

@@ -102,9 +102,7 @@ def _blanks(source: Printed, sheets: Sequence[ProvedSheet]) -> dict[int, bytes]:
     return {page: blank for page, blank in blanks.items() if blank}
 
 
-def _page(
-    page: PrintedPage, new: Mapping[int, int], tree: int, key: int, contents: Sequence[int]
-) -> bytes:
+def _page(page: PrintedPage, new: Mapping[int, int], tree: int, key: int, contents: Sequence[int]) -> bytes:
     return b"<</Type/Page/Parent %d 0 R/MediaBox%s/Resources%s/Contents[%s]/StructParents %d/Tabs/S>>" % (
         (tree, page.box, page.resources.numbered(new), references(contents), key)
     )
