@@ -91,9 +91,7 @@ async def read_range(store: ObjectStore, path: str, start: int, end: int) -> Asy
 
 async def put_stream(store: ObjectStore, path: str, chunks: AsyncIterator[bytes]) -> None:
     """Write an object of any size; it is there whole or not at all."""
-    await obstore.put_async(
-        store, path, chunks, use_multipart=True, chunk_size=SENT_BYTES, max_concurrency=2
-    )
+    await obstore.put_async(store, path, chunks, use_multipart=True, chunk_size=SENT_BYTES, max_concurrency=2)
 
 
 async def delete_each(store: ObjectStore, paths: Sequence[str]) -> None:
