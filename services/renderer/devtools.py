@@ -129,7 +129,9 @@ class Browser(asyncio.Protocol):
                 await self.ask("Browser.close")
                 await asyncio.shield(self._buried)
         self.kill()
-        await asyncio.shield(self._buried)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await asyncio.shield(self._buried)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
