@@ -9,6 +9,7 @@ import asyncpg
 import msgspec
 from load import Caller, Kind, open_line
 
+from services.api.lane import PLACES_OF_ACCOUNT as BULK_CONNECTIONS
 from tests.bench.contenders import LIMITS
 from tests.bench.results import Report, result_of
 from tests.bench.slices import CONNECTIONS, Load, Request, Slice, generator, sliced
@@ -20,9 +21,8 @@ PATH = "/v1/documents"
 BULK = f"{PATH}/bulk"
 LIVE = Kind("GET", lambda _: "/health/live")
 SIZES = (1_000, 200)
-BULK_CONNECTIONS = 4
 # Of each connection in a slice, so that a slice takes a second or two.
-DOCUMENTS_A_LINE = 5_000
+DOCUMENTS_A_LINE = 4_000
 RATIO_MIN = 8.0
 STALL_MS_MAX = 20.0
 SINGLES = "single creates"
@@ -138,7 +138,8 @@ def _report(found: Mapping[str, Sequence[Slice]], alone: Stalls, beside: Stalls)
     ratios = {size: _ratios(found, size) for size in SIZES}
     text = f"""\
 Drafts of three lines through one gateway process with its database and Redis, in turns: each by itself over
-{CONNECTIONS} connections of {generator()}, and many a call over {BULK_CONNECTIONS} of our own asyncio client;
+{CONNECTIONS} connections of {generator()}, and many a call over {BULK_CONNECTIONS} of our own asyncio client, as
+many as an account may have at work;
 each slice begins on an empty table.
 
 | | documents a second | call p50 ms | against single creates |
