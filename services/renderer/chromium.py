@@ -85,6 +85,7 @@ PRINT_OPTIONS: dict[str, Any] = {
     "generateDocumentOutline": True,
     "transferMode": "ReturnAsBase64",
 }
+INHERITED = ("HOME", "LD_LIBRARY_PATH", "PATH", "TMPDIR")
 OFFLINE = {"offline": True, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
 
 T = TypeVar("T")
@@ -167,6 +168,7 @@ class Launcher:
     path: str
     flags: tuple[str, ...] = FLAGS
     failed_at_s: float | None = None
+    started: set[Browser] = field(default_factory=set[Browser])
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -188,7 +190,8 @@ class Launcher:
 
     async def _launch(self) -> Page:
         async with asyncio.timeout(LAUNCH_TIMEOUT_S):
-            browser = await Browser.launch(self.path, self.flags, {**os.environ, **fontconfig_environment()})
+            browser = await Browser.launch(self.path, self.flags, _environment())
+            self.started = {browser, *(other for other in self.started if not other.is_gone)}
             try:
                 page = await _only_page(browser)
             except BaseException:
@@ -219,7 +222,7 @@ class Chromium:
         """
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
-                return await self._use_once(work)
+                return await self._use_once(work, doubted=attempt > 1)
             except (DevToolsError, TimeoutError) as error:
                 log.warning("browser replaced", attempt=attempt, cause=_cause(error))
         raise PrintError("The browser could not print this document")
@@ -246,12 +249,12 @@ class Chromium:
         """What all browsers held when they were last looked at."""
         return sum(page.memory_bytes for page in self.pages)
 
-    async def _use_once(self, work: Callable[[Page], Awaitable[T]]) -> T:
+    async def _use_once(self, work: Callable[[Page], Awaitable[T]], *, doubted: bool) -> T:
         with standing_still():
             page = await self.slots.get()
         try:
             with standing_still():
-                page = await self._fresh(page)
+                page = await self._fresh(page, doubted=doubted)
             began_s = time.monotonic()
             try:
                 return await work(page)
@@ -272,17 +275,22 @@ class Chromium:
         if held_s > HELD_UNWEIGHED_S_MAX:
             page.weighed_at = page.prints - PRINTS_UNWEIGHED_MAX
 
-    async def _fresh(self, page: Page | None) -> Page:
-        """The page or a new one."""
+    async def _fresh(self, page: Page | None, *, doubted: bool) -> Page:
+        """The page or a new one; what broke a browser may have broken its neighbours, and not be heard of yet."""
         if page is not None:
-            reason = await self._worn(page)
+            reason = "broken" if doubted and not await page.answers() else await self._worn(page)
             if not reason:
                 return page
             self._forget(page, reason)
             await page.browser.close()
         page = await self.launcher.launch()
         self.pages.add(page)
-        await self._calm(page)
+        try:
+            await self._calm(page)
+        except BaseException:
+            page.browser.kill()
+            self._forget(page, "broken")
+            raise
         return page
 
     async def _calm(self, page: Page) -> None:
@@ -334,10 +342,12 @@ async def open_chromium(
     try:
         yield chromium
     finally:
-        while not slots.empty():
-            page = slots.get_nowait()
-            if page is not None:
-                await page.browser.close()
+        await asyncio.gather(*(browser.close() for browser in launcher.started))
+
+
+def _environment() -> dict[str, str]:
+    """What a browser needs to start, and none of the worker's secrets."""
+    return {name: os.environ[name] for name in INHERITED if name in os.environ} | fontconfig_environment()
 
 
 def _cause(error: Exception) -> str:

@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -20,8 +21,9 @@ from typing import Any, Self, cast
 import msgspec
 
 CLOSE_TIMEOUT_S = 3.0
-# Folders of browsers are named after the process that started them, so that those of a dead one are known.
 FOLDER_PREFIX = "invouno-browser-"
+# A folder of this age has been locked by its worker, if that is alive.
+SWEPT_AFTER_S = 60.0
 COMPLAINTS = "complaints"
 COMPLAINT_CHARS_MAX = 300
 # Above those that the browser reads from and writes to.
@@ -50,10 +52,23 @@ class Message(msgspec.Struct, rename={"session": "sessionId"}):
 _decode = msgspec.json.Decoder(Message).decode
 
 
-class Browser(asyncio.Protocol):
-    """A browser's process; once its end of the socket is closed it is killed, waited for, and its folder removed."""
+class Folder:
+    """A browser's own, which is locked while its worker lives and removed when the browser has ended."""
 
-    def __init__(self, process_id: int, folder: Path) -> None:
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
+        self._descriptor = os.open(self.path, os.O_RDONLY)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._descriptor)
+
+
+class Browser(asyncio.Protocol):
+    """A browser's process; when the socket ends it is killed, its process waited for, and its folder removed."""
+
+    def __init__(self, process_id: int, folder: Folder) -> None:
         self._process_id = process_id
         self._folder = folder
         self._numbers = count(1)
@@ -62,35 +77,50 @@ class Browser(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._is_lost = False
         self._buried = self._loop.create_future()
         self.last_words = ""
 
     @classmethod
     async def launch(cls, path: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Self:
         """The executable, also by its name on the PATH, once it answers; raises DevToolsError or OSError."""
-        folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
         ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                browser = cls._started(path, arguments, environment, theirs)
+            except BaseException:
+                ours.close()
+                raise
+        connecting = asyncio.get_running_loop().create_unix_connection(lambda: browser, sock=ours)
         try:
-            with theirs:
-                process_id = _spawn(path, arguments, environment, folder, theirs)
-        except BaseException:
-            ours.close()
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        browser = cls(process_id, folder)
-        await asyncio.get_running_loop().create_unix_connection(lambda: browser, sock=ours)
-        try:
+            await asyncio.shield(connecting)
             await browser.ask("Browser.getVersion")
         except DevToolsError as error:
             raise DevToolsError(f"The browser has ended at once: {browser.last_words}") from error
         except BaseException:
-            browser.kill()
+            browser.kill()  # of which the connection hears, also one that is only being made
             raise
         return browser
+
+    @classmethod
+    def _started(
+        cls, path: str, arguments: Sequence[str], environment: Mapping[str, str], theirs: socket.socket
+    ) -> Self:
+        folder = Folder()
+        try:
+            return cls(_spawn(path, arguments, environment, folder.path, theirs), folder)
+        except BaseException:
+            folder.remove()
+            raise
 
     @property
     def is_up(self) -> bool:
         return self._transport is not None
+
+    @property
+    def is_gone(self) -> bool:
+        """With all that it left behind."""
+        return self._buried.done()
 
     async def ask(self, method: str, params: Mapping[str, object] | None = None, *, session: str = "") -> Any:
         """The browser's answer, or the session's; raises DevToolsError."""
@@ -118,8 +148,9 @@ class Browser(asyncio.Protocol):
 
     def kill(self) -> None:
         """End it and all that it has started, at once."""
-        if self.is_up:
-            with contextlib.suppress(ProcessLookupError):
+        if not self._is_lost:  # whoever is not waited for keeps the id
+            # To macOS a group of processes that have ended already is somebody else's.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process_id, signal.SIGKILL)
 
     async def close(self) -> None:
@@ -145,8 +176,8 @@ class Browser(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.kill()
-        self._transport = None
-        self.last_words = _last_line(self._folder / COMPLAINTS) or str(exc)
+        self._is_lost, self._transport = True, None
+        self.last_words = _last_line(self._folder.path / COMPLAINTS) or str(exc or "without a word")
         for answer in self._asked.values():
             if not answer.done():
                 answer.set_exception(DevToolsError("The browser has ended"))
@@ -168,9 +199,9 @@ class Browser(asyncio.Protocol):
 def sweep() -> None:
     """Remove the folders of browsers whose worker has been killed."""
     for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
-        owner = folder.name.removeprefix(FOLDER_PREFIX).partition("-")[0]
-        if owner.isdecimal() and not _is_alive(int(owner)):
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime > SWEPT_AFTER_S and not _is_locked(folder):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _spawn(
@@ -197,20 +228,21 @@ def _spawn(
         os.close(descriptor)
 
 
-def _bury(process_id: int, folder: Path) -> None:
+def _bury(process_id: int, folder: Folder) -> None:
     with contextlib.suppress(ChildProcessError):
         os.waitpid(process_id, 0)
-    shutil.rmtree(folder, ignore_errors=True)
+    folder.remove()
 
 
-def _is_alive(process_id: int) -> bool:
+def _is_locked(folder: Path) -> bool:
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
-    return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _last_line(path: Path) -> str:

@@ -7,11 +7,12 @@ a line of it. So a blank is drawn from edge to edge: two glyphs that are never p
 """
 
 import re
+from collections.abc import Callable
 
 from services.renderer.pdf.file import stream
 
-# The first glyph that a page draws, and in which font.
-DRAWN = re.compile(rb"(/F\d+) [\d.]+ Tf[^<]*<([0-9A-F]{4})")
+# A glyph that a page draws, and the number of its font.
+DRAWN = re.compile(rb"/F(\d+) [\d.]+ Tf[^<]*<([0-9A-F]{4})")
 BOX = re.compile(rb"\[0 0 ([\d.]+) [\d.]+\]")
 # Points: of the glyphs, and between them and the page's edges.
 SIZE, EDGE = 4, 10
@@ -21,7 +22,7 @@ q
 /Span<</ActualText<FEFF0020>>>BDC
 BT
 3 Tr
-%s %d Tf
+/F%s %d Tf
 1 0 0 1 %d %d Tm
 [<%s>%d<%s>]TJ
 ET
@@ -31,9 +32,13 @@ Q
 """
 
 
-def blank_across(content: bytes, box: bytes) -> bytes:
-    """A stream to go before the page's own, which is inflated; empty where nothing is drawn."""
-    drawn, edges = DRAWN.search(content), BOX.fullmatch(box)
+def blank_across(content: bytes, box: bytes, *, is_composite: Callable[[int], bool]) -> bytes:
+    """A stream to go before the page's own, which is inflated; empty where nothing is drawn in a composite font.
+
+    Glyphs of other fonts may be programs, which are painted whatever one says (ISO 32000-2, 9.6.4).
+    """
+    drawn = next((found for found in DRAWN.finditer(content) if is_composite(int(found[1]))), None)
+    edges = BOX.fullmatch(box)
     if not (drawn and edges):
         return b""
     font, glyph = drawn.groups()

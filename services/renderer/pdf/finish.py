@@ -98,7 +98,14 @@ def _file(source: Printed, sheets: Sequence[ProvedSheet], document: Wanted, trim
 def _blanks(source: Printed, sheets: Sequence[ProvedSheet]) -> dict[int, bytes]:
     """By pages that are nothing but a table: the first one has more on it."""
     later = [sheet.page for sheet in sheets[1:]]
-    blanks = {page.number: blank_across(inflated(source, page.contents), page.box) for page in later}
+    blanks = {
+        page.number: blank_across(
+            inflated(source, page.contents),
+            page.box,
+            is_composite=lambda font: b"\n/Subtype /Type0" in source.object(font),
+        )
+        for page in later
+    }
     return {page: blank for page, blank in blanks.items() if blank}
 
 

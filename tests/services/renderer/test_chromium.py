@@ -72,6 +72,44 @@ async def test_a_browser_that_breaks_costs_one_retry(
         await asyncio.gather(crash, return_exceptions=True)
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+async def test_browsers_that_break_together_cost_one_retry(
+    number: signal.Signals,
+    chromium_path: str,
+    monkeypatch: pytest.MonkeyPatch,
+    text_of: Callable[[bytes], str],
+) -> None:
+    monkeypatch.setattr(module, "LOAD_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(module, "PRINT_TIMEOUT_S", 3.0)
+    async with open_chromium(path=chromium_path, sandbox=False, pages=2, prints_max=10) as browsers:
+        await browsers.warm()
+        printing = asyncio.create_task(browsers.print(LARGE))
+        await asyncio.sleep(0.05)
+        for page in [*browsers.pages]:
+            os.kill(page.process_id, number)
+        assert text_of(await printing).count("line") == 4000
+
+
+async def test_a_browser_that_cannot_be_calmed_is_not_kept(
+    chromium_path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(_: Page) -> list[int]:
+        raise TimeoutError
+
+    async with open_chromium(
+        path=chromium_path, sandbox=False, pages=1, prints_max=10, niceness=5
+    ) as browsers:
+        with monkeypatch.context() as patch:
+            patch.setattr(Page, "processes", silent)
+            with pytest.raises(PrintError):
+                await browsers.print("<p>x")
+        assert browsers.pages == set()
+        await browsers.print("<p>x")
+        assert len(browsers.pages) == 1
+        started = browsers.launcher.started
+    assert all(browser.is_gone for browser in started)
+
+
 async def strike(page: Page, blow: str) -> None:
     if blow == "tab crashed":
         await page.ask("Page.crash")

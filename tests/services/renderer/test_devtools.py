@@ -11,7 +11,7 @@ import pytest
 
 from services.renderer import devtools
 from services.renderer.chromium import FLAGS, NO_SANDBOX
-from services.renderer.devtools import Browser, DevToolsError, sweep
+from services.renderer.devtools import FOLDER_PREFIX, Browser, DevToolsError, sweep
 
 ROOT = Path(devtools.__file__).parents[2]
 ARGUMENTS = (*FLAGS, *NO_SANDBOX)
@@ -144,14 +144,16 @@ async def test_the_last_words_of_a_browser_that_ends_at_once_are_told(tmp_path: 
 
 
 async def test_a_browser_ends_with_its_worker_and_the_next_worker_removes_its_folder(
-    chromium_path: str, folders: Path
+    chromium_path: str, folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(devtools, "SWEPT_AFTER_S", -1.0)
     environment = {"TMPDIR": str(folders), "PYTHONPATH": str(ROOT)}
     worker = await asyncio.create_subprocess_exec(
         sys.executable, "-c", WORKER, chromium_path, stdout=subprocess.PIPE, env=environment
     )
     assert worker.stdout
     processes = [psutil.Process(int(word)) for word in (await worker.stdout.readline()).split()]
+    assert processes
     sweep()
     assert len(left(folders)) == 1
     worker.kill()
@@ -160,3 +162,9 @@ async def test_a_browser_ends_with_its_worker_and_the_next_worker_removes_its_fo
     assert all(map(is_gone, processes))
     sweep()
     assert left(folders) == []
+
+
+async def test_a_folder_that_is_being_made_is_left_alone(folders: Path) -> None:
+    (folders / f"{FOLDER_PREFIX}made-a-moment-ago").mkdir()
+    sweep()
+    assert len(left(folders)) == 1
