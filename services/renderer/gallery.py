@@ -19,7 +19,7 @@ WIDTH_PX = 800
 
 
 async def draw(folder: Path) -> None:
-    path = os.environ.get("CHROMIUM_PATH", "")
+    path = os.environ.get("CHROMIUM_PATH", "chromium-headless-shell")
     async with open_chromium(path=path, sandbox=os.geteuid() != 0, pages=1, prints_max=100) as chromium:
         press = Press(template_environment(), chromium, _no_logo)
         for template in TEMPLATES:

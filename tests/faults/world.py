@@ -127,6 +127,7 @@ class World:
     def _environment(self, setup: Setup, *, proxied: bool) -> dict[str, str]:
         urls = Urls(self.postgres.url, self.valkey.url, (self.folder / "objects").as_uri())
         given = service_environment(urls, metering=self.metering_url)
+        given["TMPDIR"] = str(self.folder)
         given["METER_REDIS_URL"] = self.meter_proxy.url if proxied else self.meter_url
         return {**given, **dict(setup.environment)}
 

@@ -57,7 +57,7 @@ async def run() -> None:
     ARCHIVES["zip"] = DeadlyZip
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    path = os.environ.get("CHROMIUM_PATH", "")
+    path = os.environ.get("CHROMIUM_PATH", "chromium-headless-shell")
     async with open_chromium(path=path, sandbox=False, pages=1, prints_max=1000) as chromium:
         store = open_store(os.environ["OBJECT_STORE_URL"])
         press = Press(template_environment(), chromium, Logos(store).read)

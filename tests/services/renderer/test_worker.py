@@ -9,6 +9,7 @@ import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -304,9 +305,16 @@ async def test_what_a_lane_has_done_is_in_its_metrics(
 
 
 @pytest.fixture
-async def process(redis_url: str, object_url: str, chromium_path: str) -> AsyncIterator[Process]:
+async def process(
+    redis_url: str, object_url: str, chromium_path: str, tmp_path: Path
+) -> AsyncIterator[Process]:
     """A worker as it is run, the first of its own process group."""
-    variables = {"REDIS_URL": redis_url, "OBJECT_STORE_URL": object_url, "CHROMIUM_PATH": chromium_path}
+    variables = {
+        "REDIS_URL": redis_url,
+        "OBJECT_STORE_URL": object_url,
+        "CHROMIUM_PATH": chromium_path,
+        "TMPDIR": str(tmp_path),
+    }
     started = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
