@@ -2,6 +2,7 @@
 
 import base64
 import os
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -10,7 +11,13 @@ from jinja2 import Environment
 from playwright.async_api import Browser, CDPSession, Page, Playwright, async_playwright
 
 from deploy.local.browser import installed
-from services.renderer.chromium import PRINT_OPTIONS, UNREACHABLE, Chromium, open_chromium
+from services.renderer.chromium import (
+    PRINT_OPTIONS,
+    PRINTS_UNTURNED_MAX,
+    UNREACHABLE,
+    Chromium,
+    open_chromium,
+)
 from services.renderer.fill import fill, template_environment
 from services.renderer.fonts import fontconfig_environment
 from services.renderer.layout.sheets import one_sheet
@@ -151,11 +158,15 @@ async def opened_bare_page(playwright: Playwright) -> AsyncGenerator[BarePage]:
 
 
 def on_bare_pages(pages: Sequence[BarePage]) -> Print:
-    free = list(pages)
+    """Turned as often as the worker's, or each print would take longer than the last."""
+    free, prints = list(pages), Counter[int]()
 
     async def print_on_one(html: str) -> bytes:
         page = session, frame_id = free.pop()
         try:
+            prints[id(session)] += 1
+            if prints[id(session)] % PRINTS_UNTURNED_MAX == 0:
+                await session.send("Page.navigate", {"url": "about:blank"})
             await session.send("Page.setDocumentContent", {"frameId": frame_id, "html": html})
             return base64.b64decode((await session.send("Page.printToPDF", PRINT_OPTIONS))["data"])
         finally:
