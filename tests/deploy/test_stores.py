@@ -130,7 +130,8 @@ def test_a_command_that_ignores_a_stop_is_ended_all_the_same(tmp_path: Path) -> 
         assert process.stdout is not None
         process.stdout.readline()
         process.terminate()
-        assert process.wait(30) == 128 + signal.SIGQUIT
+        # By the second word, or on a machine that has very much to do by the third.
+        assert process.wait(30) in {128 + signal.SIGQUIT, 128 + signal.SIGKILL}
 
 
 def gone_within(pid: int, patience_s: float) -> bool:
