@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from services.api.domain.kinds import KINDS
 from services.api.domain.metadata import Metadata, own_rules
-from services.api.domain.money import EXPONENTS, shortest
+from services.api.domain.money import EXPONENTS
 from services.api.domain.ordinary import (
     CLIENT_ID_CHARS_MAX,
     DESCRIPTION_CHARS_MAX,
@@ -254,16 +254,16 @@ def _totals(
     lines: Sequence[tuple[str, str, Decimal, Decimal]], tax_rate: Decimal, exponent: int
 ) -> dict[str, Any]:
     """The lines with their amounts, and what they add up to, as fields of a Content."""
-    totals = compute_totals([line[2:] for line in lines], tax_rate, exponent)
+    totals = compute_totals([(quantity, rate) for _, _, quantity, rate in lines], tax_rate, exponent)
     items = tuple(
-        Line(title=title, description=description, quantity=quantity, rate=rate, amount=shortest(line_amount))
-        for (title, description, quantity, rate), line_amount in zip(lines, totals.amounts, strict=True)
+        Line(title=title, description=description, quantity=quantity, rate=rate, amount=amount)
+        for (title, description, quantity, rate), amount in zip(lines, totals.amounts, strict=True)
     )
     return {
         "items": items,
-        "subtotal": shortest(totals.subtotal),
-        "tax_amount": shortest(totals.tax_amount),
-        "total": shortest(totals.total),
+        "subtotal": totals.subtotal,
+        "tax_amount": totals.tax_amount,
+        "total": totals.total,
     }
 
 

@@ -13,12 +13,15 @@ EXPONENTS: dict[str, int] = {
 }
 
 
-_UNITS = {exponent: Decimal(1).scaleb(-exponent) for exponent in EXPONENTS.values()}
+ZERO, _ONE = Decimal(0), Decimal(1)
+_UNITS = {exponent: _ONE.scaleb(-exponent) for exponent in EXPONENTS.values()}
 
 
 def round_amount(value: Decimal, exponent: int) -> Decimal:
-    """``value`` at ``exponent`` decimals, half away from zero (EN 16931 rounds amounts so)."""
-    return EXACT.quantize(value, _UNITS[exponent])
+    """``value`` at ``exponent`` decimals, half away from zero (EN 16931 rounds amounts so), without trailing zeros."""
+    if value.same_quantum(_ONE):  # as most are: whole
+        return value or ZERO
+    return shortest(value.quantize(_UNITS[exponent], None, EXACT))
 
 
 def shortest(value: Decimal) -> Decimal:
@@ -26,8 +29,12 @@ def shortest(value: Decimal) -> Decimal:
 
     Also the zero below zero, which no reader expects, is 0.
     """
-    whole = int(value)
-    return Decimal(whole) if value == whole else EXACT.normalize(value)
+    if value.same_quantum(_ONE):
+        return value or ZERO
+    whole = value.quantize(_ONE, None, EXACT)
+    if whole != value:
+        return value.normalize(EXACT)
+    return whole or ZERO
 
 
 def plain(value: Decimal) -> Decimal:

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
-from services.api.domain.money import EXACT, shortest
+from services.api.domain.money import EXACT, ZERO, shortest
 from shared.errors import Problem
 
 REQUIRED = "This field is required"
@@ -200,10 +200,11 @@ def _number(value: Any) -> Decimal:
 
 def _plain(number: Decimal, decimals_max: int) -> Decimal:
     """As given where that is plain; an exponent or surplus zeros are written out, surplus digits refused."""
-    exponent = number.as_tuple().exponent
-    if not number or not isinstance(exponent, int):
-        return Decimal(0)
-    if -decimals_max <= exponent <= 0:
+    if not number:
+        return ZERO
+    digits = str(number)
+    point = digits.find(".")
+    if "E" not in digits and (point < 0 or len(digits) - point - 1 <= decimals_max):
         return number
     rounded = number.quantize(Decimal(1).scaleb(-decimals_max), context=EXACT)
     if rounded != number:

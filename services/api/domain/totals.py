@@ -1,27 +1,28 @@
 """From lines to a total, in the order in which the printed page is read."""
 
-from collections.abc import Sequence
-from decimal import Decimal
+from collections.abc import Iterable
+from decimal import Decimal, localcontext
 
 import msgspec
 
-from services.api.domain.money import EXACT, round_amount
+from services.api.domain.money import EXACT, ZERO, round_amount, shortest
 
 
 class Totals(msgspec.Struct, frozen=True):
-    amounts: tuple[Decimal, ...]
+    """Without trailing zeros."""
+
+    amounts: list[Decimal]
     subtotal: Decimal
     tax_amount: Decimal
     total: Decimal
 
 
-def compute_totals(lines: Sequence[tuple[Decimal, Decimal]], tax_rate: Decimal, exponent: int) -> Totals:
+def compute_totals(lines: Iterable[tuple[Decimal, Decimal]], tax_rate: Decimal, exponent: int) -> Totals:
     """Each line's quantity x rate is rounded (EN 16931 BT-131), their sum is exact (BR-CO-10), and tax is
     rounded once on the sum (BR-CO-17); ``tax_rate`` is in percent.
     """
-    amounts = [round_amount(EXACT.multiply(quantity, rate), exponent) for quantity, rate in lines]
-    subtotal = Decimal(0)
-    for amount in amounts:
-        subtotal = EXACT.add(subtotal, amount)
-    tax_amount = round_amount(EXACT.multiply(subtotal, tax_rate).scaleb(-2, EXACT), exponent)
-    return Totals(tuple(amounts), subtotal, tax_amount, EXACT.add(subtotal, tax_amount))
+    with localcontext(EXACT):
+        amounts = [round_amount(quantity * rate, exponent) for quantity, rate in lines]
+        subtotal = shortest(sum(amounts, ZERO))
+        tax_amount = round_amount((subtotal * tax_rate).scaleb(-2), exponent)
+        return Totals(amounts, subtotal, tax_amount, shortest(subtotal + tax_amount))

@@ -11,7 +11,9 @@ from decimal import Decimal
 import msgspec
 
 from services.api.call import Call
+from services.api.domain.document import Content, Line
 from services.api.domain.lifecycle import status_on
+from services.api.domain.metadata import Metadata
 from services.api.http import encode_json
 from services.api.store.documents import DocumentRow, select_rows
 from services.api.store.listing import Shown
@@ -33,7 +35,7 @@ class DocumentBody(msgspec.Struct, frozen=True):
     currency: str
     issued_date: date
     due_date: date | None
-    items: msgspec.Raw
+    items: tuple[Line, ...] | msgspec.Raw
     subtotal: Decimal
     tax_rate: Decimal
     tax_amount: Decimal
@@ -43,37 +45,79 @@ class DocumentBody(msgspec.Struct, frozen=True):
     locale: str | None
     page_size: str | None
     external_id: str | None
-    metadata: msgspec.Raw
+    metadata: Metadata | msgspec.Raw
     created_at: datetime
     updated_at: datetime
 
 
 def stored_body(row: DocumentRow) -> str:
     """The document as answered, as far as no time and no other change can touch it."""
+    return _body(
+        row,
+        document_id=row.id,
+        number=row.number,
+        status=row.status,
+        client=row.client,
+        items=msgspec.Raw(row.items.encode()),
+        metadata=msgspec.Raw((row.metadata or "{}").encode()),
+        created_at=row.created_at.replace(microsecond=0),
+        updated_at=row.updated_at.replace(microsecond=0),
+    )
+
+
+def new_body(
+    content: Content, *, document_id: str, number: str | None, status: str, client: str, second: datetime
+) -> str:
+    """The same of a document that is created in this second."""
+    return _body(
+        content,
+        document_id=document_id,
+        number=number,
+        status=status,
+        client=client,
+        items=content.items,
+        metadata=content.metadata,
+        created_at=second,
+        updated_at=second,
+    )
+
+
+def _body(
+    told: DocumentRow | Content,
+    *,
+    document_id: str,
+    number: str | None,
+    status: str,
+    client: str,
+    items: tuple[Line, ...] | msgspec.Raw,
+    metadata: Metadata | msgspec.Raw,
+    created_at: datetime,
+    updated_at: datetime,
+) -> str:
     return encode_json(
         DocumentBody(
-            id=row.id,
-            type=row.type,
-            number=row.number,
-            status=row.status,
-            client_id=row.client_id,
-            client=msgspec.Raw(b"null" if row.status == "draft" else row.client.encode()),
-            currency=row.currency,
-            issued_date=row.issued_date,
-            due_date=row.due_date,
-            items=msgspec.Raw(row.items.encode()),
-            subtotal=row.subtotal,
-            tax_rate=row.tax_rate,
-            tax_amount=row.tax_amount,
-            total=row.total,
-            notes=row.notes,
-            template=row.template,
-            locale=row.locale,
-            page_size=row.page_size,
-            external_id=row.external_id,
-            metadata=msgspec.Raw((row.metadata or "{}").encode()),
-            created_at=row.created_at.replace(microsecond=0),
-            updated_at=row.updated_at.replace(microsecond=0),
+            id=document_id,
+            type=told.type,
+            number=number,
+            status=status,
+            client_id=told.client_id,
+            client=msgspec.Raw(b"null" if status == "draft" else client.encode()),
+            currency=told.currency,
+            issued_date=told.issued_date,
+            due_date=told.due_date,
+            items=items,
+            subtotal=told.subtotal,
+            tax_rate=told.tax_rate,
+            tax_amount=told.tax_amount,
+            total=told.total,
+            notes=told.notes,
+            template=told.template,
+            locale=told.locale,
+            page_size=told.page_size,
+            external_id=told.external_id,
+            metadata=metadata,
+            created_at=created_at,
+            updated_at=updated_at,
         )
     ).decode()
 

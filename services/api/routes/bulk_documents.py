@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -14,10 +15,9 @@ from services.api.door import Door
 from services.api.http import Answer, decode_json, encode_json
 from services.api.many import Many, many_under
 from services.api.operation import Operation
-from services.api.routes.bodies import shown_body, stored_body
+from services.api.routes.bodies import new_body, shown_body
 from services.api.routes.bulk import bulk_answer, read_items, require_all, tried_again, without_doubles
 from services.api.routes.documents import NO_SUCH_CLIENT, defaults_of
-from services.api.routes.shapes import row_of
 from services.api.store import bulk
 from services.api.store.ids import ids_of, is_id
 from services.api.store.listing import Shown
@@ -122,8 +122,9 @@ async def _written(
     if not sound:
         return []
     numbered = await _numbered(connection, call, sound)
+    second = call.now.replace(microsecond=0)
     bodies = await call.state["lane"].in_slices(
-        lambda new: _bodies(call, new, ids[new.at], profiles[new.content.client_id]), numbered
+        lambda new: _bodies(call, new, ids[new.at], profiles[new.content.client_id], second), numbered
     )
     await claim_block(connection, call.account_id, call.reservation)
     call.may_exist = True
@@ -156,20 +157,18 @@ def _sequence(new: New) -> tuple[str, int]:
     return new.content.type, new.content.issued_date.year
 
 
-def _bodies(call: Call, new: New, document_id: str, client: str) -> tuple[str, bytes]:
+def _bodies(call: Call, new: New, document_id: str, client: str, second: datetime) -> tuple[str, bytes]:
     """The document as stored, and as answered."""
-    row = row_of(
+    stored = new_body(
         new.content,
         document_id=document_id,
-        status=new.status,
         number=new.number,
+        status=new.status,
         client=client,
-        created_at=call.now,
-        updated_at=call.now,
+        second=second,
     )
-    stored = stored_body(row)
-    live = client if row.status == "draft" else None
-    return stored, shown_body(Shown(row.id, stored, row.status, row.due_date, live), call.today)
+    live = client if new.status == "draft" else None
+    return stored, shown_body(Shown(document_id, stored, new.status, new.content.due_date, live), call.today)
 
 
 DOORS = {
