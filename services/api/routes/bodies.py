@@ -11,7 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from services.api.call import Call
-from services.api.domain.document import Content, Line
+from services.api.domain.document import Content
 from services.api.domain.lifecycle import status_on
 from services.api.domain.metadata import Metadata
 from services.api.http import encode_json
@@ -35,7 +35,7 @@ class DocumentBody(msgspec.Struct, frozen=True):
     currency: str
     issued_date: date
     due_date: date | None
-    items: tuple[Line, ...] | msgspec.Raw
+    items: msgspec.Raw
     subtotal: Decimal
     tax_rate: Decimal
     tax_amount: Decimal
@@ -58,7 +58,7 @@ def stored_body(row: DocumentRow) -> str:
         number=row.number,
         status=row.status,
         client=row.client,
-        items=msgspec.Raw(row.items.encode()),
+        items=row.items.encode(),
         metadata=msgspec.Raw((row.metadata or "{}").encode()),
         created_at=row.created_at.replace(microsecond=0),
         updated_at=row.updated_at.replace(microsecond=0),
@@ -66,16 +66,23 @@ def stored_body(row: DocumentRow) -> str:
 
 
 def new_body(
-    content: Content, *, document_id: str, number: str | None, status: str, client: str, second: datetime
+    content: Content,
+    *,
+    document_id: str,
+    number: str | None,
+    status: str,
+    client: str,
+    items: bytes,
+    second: datetime,
 ) -> str:
-    """The same of a document that is created in this second."""
+    """The same of a document that is created in this second; ``items`` are the content's, as JSON."""
     return _body(
         content,
         document_id=document_id,
         number=number,
         status=status,
         client=client,
-        items=content.items,
+        items=items,
         metadata=content.metadata,
         created_at=second,
         updated_at=second,
@@ -89,7 +96,7 @@ def _body(
     number: str | None,
     status: str,
     client: str,
-    items: tuple[Line, ...] | msgspec.Raw,
+    items: bytes,
     metadata: Metadata | msgspec.Raw,
     created_at: datetime,
     updated_at: datetime,
@@ -105,7 +112,7 @@ def _body(
             currency=told.currency,
             issued_date=told.issued_date,
             due_date=told.due_date,
-            items=items,
+            items=msgspec.Raw(items),
             subtotal=told.subtotal,
             tax_rate=told.tax_rate,
             tax_amount=told.tax_amount,

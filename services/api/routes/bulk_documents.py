@@ -18,7 +18,10 @@ from services.api.operation import Operation
 from services.api.routes.bodies import new_body, shown_body
 from services.api.routes.bulk import bulk_answer, read_items, require_all, tried_again, without_doubles
 from services.api.routes.documents import NO_SUCH_CLIENT, defaults_of
+from services.api.routes.shapes import metadata_text
 from services.api.store import bulk
+from services.api.store.accounts import select_profile
+from services.api.store.bulk import NewDocument
 from services.api.store.ids import ids_of, is_id
 from services.api.store.listing import Shown
 from services.api.store.reservations import claim_block
@@ -123,14 +126,15 @@ async def _written(
         return []
     numbered = await _numbered(connection, call, sound)
     second = call.now.replace(microsecond=0)
-    bodies = await call.state["lane"].in_slices(
-        lambda new: _bodies(call, new, ids[new.at], profiles[new.content.client_id], second), numbered
+    written = await call.state["lane"].in_slices(
+        lambda new: _written_as(call, new, ids[new.at], profiles[new.content.client_id], second), numbered
     )
+    rows, shown = zip(*written, strict=True)
+    is_sent = any(new.status != "draft" for new in numbered)
+    seller = await select_profile(connection, call.account_id) if is_sent else None
     await claim_block(connection, call.account_id, call.reservation)
     call.may_exist = True
-    used = {client_id: msgspec.Raw(profile.encode()) for client_id, profile in profiles.items()}
-    stored, shown = zip(*bodies, strict=True)
-    await bulk.insert_documents(connection, call.account_id, stored, encode_json(used).decode(), now=call.now)
+    await bulk.insert_documents(connection, call.account_id, rows, seller=seller, now=call.now)
     return [*shown]
 
 
@@ -157,18 +161,32 @@ def _sequence(new: New) -> tuple[str, int]:
     return new.content.type, new.content.issued_date.year
 
 
-def _bodies(call: Call, new: New, document_id: str, client: str, second: datetime) -> tuple[str, bytes]:
+def _written_as(
+    call: Call, new: New, document_id: str, client: str, second: datetime
+) -> tuple[NewDocument, bytes]:
     """The document as stored, and as answered."""
-    stored = new_body(
-        new.content,
+    content, items = new.content, encode_json(new.content.items)
+    body = new_body(
+        content,
         document_id=document_id,
         number=new.number,
         status=new.status,
         client=client,
+        items=items,
         second=second,
     )
+    row = NewDocument(
+        id=document_id,
+        status=new.status,
+        number=new.number,
+        content=content,
+        client=client,
+        items=items.decode(),
+        metadata=metadata_text(content.metadata),
+        body=body,
+    )
     live = client if new.status == "draft" else None
-    return stored, shown_body(Shown(document_id, stored, new.status, new.content.due_date, live), call.today)
+    return row, shown_body(Shown(document_id, body, new.status, content.due_date, live), call.today)
 
 
 DOORS = {

@@ -52,6 +52,10 @@ async def select_account(connection: Connection, account_id: str) -> AccountRow 
     return None if row is None else AccountRow(*row)
 
 
+async def select_profile(connection: Connection, account_id: str) -> str:
+    return await connection.fetchval("select a.profile from api.accounts a where a.id = $1", account_id)
+
+
 async def select_account_for_update(connection: Connection, account_id: str) -> AccountRow | None:
     """The account, locked until the transaction ends."""
     row = await connection.fetchrow(
