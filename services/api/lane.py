@@ -18,7 +18,7 @@ PLACES_OF_ACCOUNT = 8
 # Of bodies altogether, from their first byte on, whether or not the rest ever comes.
 BODY_BYTES_MAX = 160 * 1024 * 1024
 # Another call meets some of these on its way.
-SLICE_S = 0.002
+SLICE_S = 0.001
 
 T = TypeVar("T")
 R = TypeVar("R")

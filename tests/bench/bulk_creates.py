@@ -22,7 +22,7 @@ BULK = f"{PATH}/bulk"
 LIVE = Kind("GET", lambda _: "/health/live")
 SIZES = (1_000, 200)
 # Of each connection in a slice, so that a slice takes a second or two.
-DOCUMENTS_A_LINE = 4_000
+DOCUMENTS_A_LINE = 10_000
 RATIO_MIN = 8.0
 STALL_MS_MAX = 20.0
 SINGLES = "single creates"

@@ -52,7 +52,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     amount: Decimal = Decimal(0)
 
 
-class Content(msgspec.Struct, frozen=True, kw_only=True):
+class Content(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """All of a document that a caller decides, and the totals that follow from it.
 
     Without ``locale`` or ``page_size`` the client or the account decides. Of ``external_id`` and ``metadata`` nothing

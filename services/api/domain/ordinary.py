@@ -21,14 +21,14 @@ NOTES_CHARS_MAX = 10_000
 _NUL = b"\\u0000"
 
 
-class OrdinaryLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class OrdinaryLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     title: Annotated[str, Meta(min_length=1, max_length=TITLE_CHARS_MAX)]
     quantity: Any
     rate: Any
     description: Annotated[str, Meta(max_length=DESCRIPTION_CHARS_MAX)] | None = None
 
 
-class Ordinary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Ordinary(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """None is as good as absent, but for ``due_date``."""
 
     type: Any

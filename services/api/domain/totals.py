@@ -8,7 +8,7 @@ import msgspec
 from services.api.domain.money import EXACT, ZERO, round_amount, shortest
 
 
-class Totals(msgspec.Struct, frozen=True):
+class Totals(msgspec.Struct, frozen=True, gc=False):
     """Without trailing zeros."""
 
     amounts: list[Decimal]

@@ -1,6 +1,7 @@
 """What bulk creates share: reading a call's items, and its answer of a result for each of them, in their order."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from itertools import chain, islice
 from typing import TypeVar
 
 import asyncpg
@@ -114,12 +115,14 @@ def bulk_answer(kind: str, results: Sequence[bytes | Problem]) -> Answer:
     """``results`` are created objects as JSON, or why an item came to nothing as it would be told by itself."""
     failed = sum(isinstance(result, Problem) for result in results)
     head = b'{"created":%d,"failed":%d,"results":[' % (len(results) - failed, failed)
-    parts = [_result(kind.encode(), result) for result in results]
-    return Answer(body=head + b",".join(parts) + b"]}", headers=JSON)
+    created = b'{"status":201,"%s":' % kind.encode()
+    parts = chain.from_iterable(_result(created, result) for result in results)
+    return Answer(body=b"".join([head, *islice(parts, 1, None), b"]}"]), headers=JSON)
 
 
-def _result(kind: bytes, result: bytes | Problem) -> bytes:
+def _result(created: bytes, result: bytes | Problem) -> tuple[bytes, bytes, bytes, bytes]:
+    """In pieces, that a megabyte of them is put together only once; the first parts it from the result before."""
     if isinstance(result, bytes):
-        return b'{"status":201,"%s":%s}' % (kind, result)
+        return b",", created, result, b"}"
     refused = problem_answer(result)
-    return b'{"status":%d,"error":%s}' % (refused.status, refused.body)
+    return b",", b'{"status":%d,"error":' % refused.status, refused.body, b"}"

@@ -31,7 +31,7 @@ from shared.postgres import Connection
 read_many = many_under("documents")
 
 
-class New(msgspec.Struct, frozen=True):
+class New(msgspec.Struct, frozen=True, gc=False):
     """An item that is sound: where it stands, what it says, and its number once it has one."""
 
     at: int

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from services.api.domain.document import Content
-from services.api.store.copying import NULL, escaped, in_chunks
+from services.api.store.copying import NULL, in_chunks, json_column, text_column
 from shared.postgres import Connection
 
 Columns = Sequence[Sequence[Any]]
@@ -18,7 +18,7 @@ DOCUMENT_COLUMNS = (
 )  # fmt: skip
 
 
-class NewDocument(msgspec.Struct, frozen=True):
+class NewDocument(msgspec.Struct, frozen=True, gc=False):
     """A row of documents; ``client``, ``items``, ``metadata`` and ``body`` are JSON text."""
 
     id: str
@@ -87,25 +87,25 @@ def _row(account_id: str, row: NewDocument, seller: str | None, moment: str) -> 
         row.number or NULL,
         row.status,
         content.client_id,
-        escaped(row.client),
-        NULL if row.status == "draft" else escaped(seller),
+        json_column(row.client),
+        NULL if row.status == "draft" else json_column(seller),
         content.currency,
         str(content.issued_date),
         NULL if content.due_date is None else str(content.due_date),
-        escaped(row.items),
+        json_column(row.items),
         str(content.subtotal),
         str(content.tax_rate),
         str(content.tax_amount),
         str(content.total),
-        escaped(content.notes),
+        text_column(content.notes),
         content.template,
         content.locale or NULL,
         content.page_size or NULL,
         moment,
         moment,
-        escaped(content.external_id),
-        escaped(row.metadata),
-        escaped(row.body),
+        text_column(content.external_id),
+        json_column(row.metadata),
+        json_column(row.body),
     ))  # fmt: skip
 
 
