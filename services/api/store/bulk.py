@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from services.api.domain.document import Content
-from services.api.store.copying import NULL, in_chunks, json_column, text_column
+from services.api.store.copying import NULL, column, in_chunks
 from shared.postgres import Connection
 
 Columns = Sequence[Sequence[Any]]
@@ -87,25 +87,25 @@ def _row(account_id: str, row: NewDocument, seller: str | None, moment: str) -> 
         row.number or NULL,
         row.status,
         content.client_id,
-        json_column(row.client),
-        NULL if row.status == "draft" else json_column(seller),
+        column(row.client),
+        NULL if row.status == "draft" else column(seller),
         content.currency,
         str(content.issued_date),
         NULL if content.due_date is None else str(content.due_date),
-        json_column(row.items),
+        column(row.items),
         str(content.subtotal),
         str(content.tax_rate),
         str(content.tax_amount),
         str(content.total),
-        text_column(content.notes),
+        column(content.notes),
         content.template,
         content.locale or NULL,
         content.page_size or NULL,
         moment,
         moment,
-        text_column(content.external_id),
-        json_column(row.metadata),
-        json_column(row.body),
+        column(content.external_id),
+        column(row.metadata),
+        column(row.body),
     ))  # fmt: skip
 
 

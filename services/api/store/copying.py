@@ -4,20 +4,20 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable
 
 NULL = r"\N"
+# That of the backslash first, since the others bring one.
+ESCAPES = (("\\", r"\\"), ("\t", r"\t"), ("\n", r"\n"), ("\r", r"\r"))
 # Some dozen rows of ordinary size: others have their turn after each chunk.
 CHUNK_CHARS = 64 * 1024
 
 
-def json_column(text: str | None) -> str:
-    """JSON holds neither tabs nor line breaks but as escapes."""
-    return NULL if text is None else text.replace("\\", r"\\")
-
-
-def text_column(text: str | None) -> str:
-    """Any text, which may hold what ends a column or a row."""
+def column(text: str | None) -> str:
+    """Any text, JSON too, which may hold what ends a column or a row; to look for that is quicker than to replace it."""
     if text is None:
         return NULL
-    return text.replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
+    for character, escape in ESCAPES:
+        if character in text:
+            text = text.replace(character, escape)
+    return text
 
 
 async def in_chunks(rows: Iterable[str]) -> AsyncGenerator[bytes]:

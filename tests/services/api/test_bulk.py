@@ -9,85 +9,16 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx2
 import pytest
 from account import Account, refused
 from bodies import JSON, LINE, document, line
+from bulked import BULK, made, post, results, used
 
 from services.api.http import BODY_BYTES_MAX
 from services.api.lane import PLACES
 from services.api.many import BULK_BYTES_MAX, ITEMS_MAX
 from services.api.store.ids import new_id
 from tests.services.api.conftest import Open
-
-BULK = "/v1/documents/bulk"
-VARYING = ("id", "number", "created_at", "updated_at")
-
-
-def post(
-    account: Account, *documents: Any, headers: dict[str, str] | None = None, **fields: Any
-) -> httpx2.Response:
-    return account.http.post(BULK, json={"documents": documents, **fields}, headers=headers)
-
-
-def results(answer: httpx2.Response) -> list[dict[str, Any]]:
-    """Of a call that was worked on, whose sums are right."""
-    assert answer.status_code == 200, answer.text
-    told = answer.json()
-    created = sum(result["status"] == 201 for result in told["results"])
-    assert (told["created"], told["failed"]) == (created, len(told["results"]) - created)
-    return told["results"]
-
-
-def made(answer: httpx2.Response) -> list[dict[str, Any]]:
-    """The documents of a call of which nothing failed."""
-    found = results(answer)
-    assert all(result["status"] == 201 for result in found), answer.text
-    return [result["document"] for result in found]
-
-
-def plain(shown: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in shown.items() if name not in VARYING}
-
-
-def used(account: Account) -> int:
-    return account.usage()["documents"]["used"]
-
-
-ORDINARY: tuple[dict[str, Any], ...] = (
-    {}, {"status": "sent"}, {"type": "quote", "status": "sent"}, {"type": "receipt", "due_date": None},
-    {"currency": "JPY", "items": [line(quantity="2.5", rate="33.333")]}, {"tax_rate": 19.25, "notes": "Grüße 🧾"},
-    {"status": "sent", "issued_date": "2020-01-01", "due_date": "2020-01-31"},
-    {"items": [line(rate=10**11), line(rate=-5, description="Discount")] * 3, "template": "modern", "locale": "de"},
-    {"notes": '"client":null,"status":"sent"', "status": "draft", "page_size": "letter"},
-)  # fmt: skip
-
-
-def test_each_document_is_what_it_would_be_by_itself(account: Account) -> None:
-    bodies = [document(account.client_id, **fields) for fields in ORDINARY]
-    found = made(post(account, *bodies))
-    alone = [account.http.post("/v1/documents", json=body).json() for body in bodies]
-    assert [plain(each) for each in found] == [plain(each) for each in alone]
-    assert [account.get(each["id"]) for each in found] == found
-    assert used(account) == 2 * len(ORDINARY)
-
-
-def test_each_row_is_what_it_would_be_by_itself(account: Account) -> None:
-    bodies = [document(account.client_id, **fields) for fields in ORDINARY]
-    made(post(account, *bodies))
-    for body in bodies:
-        account.http.post("/v1/documents", json=body)
-    rows = [str(row[0]) for row in account.sql(ROWS, account.id)]
-    assert rows[: len(bodies)] == rows[len(bodies) :]
-
-
-# All that may be the same; PUT, the PDF and the exports read these and not the answer.
-ROWS = """
-select (d.type, d.status, d.client_id, d.client, d.seller, d.currency, d.issued_date, d.due_date, d.items, d.subtotal,
-    d.tax_rate, d.tax_amount, d.total, d.notes, d.template, d.locale, d.page_size, d.external_id, d.metadata,
-    d.content_updated_at, d.created_at = d.updated_at, left(d.number, 9))::text
-from api.documents d where d.account_id = $1 order by d.id
-"""
 
 
 def test_the_list_shows_the_last_item_first(account: Account) -> None:
