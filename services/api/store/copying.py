@@ -11,7 +11,7 @@ CHUNK_CHARS = 64 * 1024
 
 
 def column(text: str | None) -> str:
-    """Any text, JSON too, which may hold what ends a column or a row; to look for that is quicker than to replace it."""
+    """Any text, also JSON, which may hold what ends a column or a row: to look for it is quicker than to replace it."""
     if text is None:
         return NULL
     for character, escape in ESCAPES:
