@@ -11,7 +11,7 @@ from services.api.places import Places
 from shared.errors import Problem
 
 # One is read while the others wait for the database.
-AT_WORK = 6
+AT_WORK = 4
 # Each holds its body, what is made of it, and its answer.
 PLACES = 16
 PLACES_OF_ACCOUNT = 8

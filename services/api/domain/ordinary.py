@@ -18,7 +18,7 @@ TITLE_CHARS_MAX = 500
 DESCRIPTION_CHARS_MAX = 5_000
 NOTES_CHARS_MAX = 10_000
 # The one character that JSON can hold and PostgreSQL cannot.
-_NUL = b"\\u0000"
+_NUL, _BACKSLASH = b"\\u0000", ord("\\")
 
 
 class OrdinaryLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -51,10 +51,11 @@ _decode = msgspec.json.Decoder(Ordinary, float_hook=Decimal).decode
 
 
 def read_ordinary(body: bytes | msgspec.Raw) -> Ordinary | None:
-    if _NUL in memoryview(body).tobytes():
+    written = memoryview(body).tobytes()
+    if written.find(_BACKSLASH) >= 0 and _NUL in written:
         return None
     try:
-        read = _decode(body)
+        read = _decode(written)
     except (msgspec.MsgspecError, UnicodeDecodeError, ArithmeticError, RecursionError):
         return None
     blank = read.client_id.isspace() or any(line.title.isspace() for line in read.items)

@@ -182,6 +182,8 @@ def amount(value: Any) -> Decimal:
 
 
 def percentage(value: Any) -> Decimal:
+    if value.__class__ is int and 0 <= value <= PERCENT_MAX:
+        return Decimal(value)
     number = _number(value)
     if not 0 <= number <= PERCENT_MAX:
         raise Broken(f"Must be from 0 to {PERCENT_MAX}")
