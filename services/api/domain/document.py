@@ -179,7 +179,12 @@ class Documents:
             page_size=rules["page_size"](given.page_size),
             external_id=rules["external_id"](given.external_id),
             metadata={} if given.metadata is None else rules["metadata"](given.metadata),
-            **_totals(list(map(_plain_line, given.items)), tax_rate, EXPONENTS[code]),
+            **_totals(
+                given.items,
+                [(amount(line.quantity), amount(line.rate)) for line in given.items],
+                tax_rate,
+                EXPONENTS[code],
+            ),
         )
 
     def new(self, body: Any, defaults: Defaults, external_id: str | None = None) -> tuple[Content, str]:
@@ -237,8 +242,8 @@ def _read(
     if sound >= _DATES and values["due_date"] and values["due_date"] < values["issued_date"]:
         faults["due_date"] = "Must not be before issued_date"
     if sound >= _SUMMED:
-        lines = [(line.title, line.description, line.quantity, line.rate) for line in values["items"]]
-        values |= _totals(lines, values["tax_rate"], EXPONENTS[values["currency"]])
+        factors = [(line.quantity, line.rate) for line in values["items"]]
+        values |= _totals(values["items"], factors, values["tax_rate"], EXPONENTS[values["currency"]])
         if values["total"] < 0:
             faults["items"] = "Must not add up to a negative total"
     if faults:
@@ -246,21 +251,26 @@ def _read(
     return values
 
 
-def _plain_line(line: OrdinaryLine) -> tuple[str, str, Decimal, Decimal]:
-    return line.title, line.description or "", amount(line.quantity), amount(line.rate)
-
-
 def _totals(
-    lines: Sequence[tuple[str, str, Decimal, Decimal]], tax_rate: Decimal, exponent: int
+    lines: Sequence[Line | OrdinaryLine],
+    factors: Sequence[tuple[Decimal, Decimal]],
+    tax_rate: Decimal,
+    exponent: int,
 ) -> dict[str, Any]:
-    """The lines with their amounts, and what they add up to, as fields of a Content."""
-    totals = compute_totals([(quantity, rate) for _, _, quantity, rate in lines], tax_rate, exponent)
-    items = tuple(
-        Line(title=title, description=description, quantity=quantity, rate=rate, amount=amount)
-        for (title, description, quantity, rate), amount in zip(lines, totals.amounts, strict=True)
-    )
+    """The lines with their amounts, and what they add up to, as fields of a Content; ``factors`` are theirs."""
+    totals = compute_totals(factors, tax_rate, exponent)
+    items = [
+        Line(
+            title=line.title,
+            description=line.description or "",
+            quantity=quantity,
+            rate=rate,
+            amount=amount,
+        )
+        for line, (quantity, rate), amount in zip(lines, factors, totals.amounts, strict=True)
+    ]
     return {
-        "items": items,
+        "items": tuple(items),
         "subtotal": totals.subtotal,
         "tax_amount": totals.tax_amount,
         "total": totals.total,

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 import msgspec
 
 from services.api.call import Call
-from services.api.domain.document import Content, Defaults
+from services.api.domain.document import Content, Defaults, Documents
 from services.api.domain.lifecycle import NUMBERED_STATUSES
 from services.api.domain.numbering import document_number
 from services.api.domain.rules import validation_error
@@ -52,13 +53,11 @@ Outcomes = Sequence[New | Problem]
 
 async def create_documents(call: Call) -> Answer:
     many = call.many or read_many(call.body)
-    defaults = defaults_of(call)
-    read = await read_items(call, many, lambda at, item: _read_item(call, defaults, at, item))
+    read = await read_items(call, many, partial(_read_item, call.state["documents"], defaults_of(call)))
     return await tried_again(call, lambda connection: _created(connection, call, many, read))
 
 
-def _read_item(call: Call, defaults: Defaults, at: int, item: msgspec.Raw) -> New | Faulty:
-    documents = call.state["documents"]
+def _read_item(documents: Documents, defaults: Defaults, at: int, item: msgspec.Raw) -> New | Faulty:
     if found := documents.ordinary(item, defaults):
         return New(at, *found)
     body = decode_json(bytes(item))
