@@ -1,9 +1,7 @@
-"""Many writers in one account and in many, numbers without gaps, several gateways, and what one takes by itself."""
+"""Many writers in one account and in many, numbers without gaps, and what a gateway takes by itself."""
 
 import asyncio
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
 from itertools import count
 from statistics import median
 
@@ -11,10 +9,9 @@ import asyncpg
 import msgspec
 from load import Caller
 
-from tests.bench.contenders import running
 from tests.bench.footing import IDLE, STARTS, Footing, footing, many_files
 from tests.bench.results import Report, result_of
-from tests.bench.slices import CONNECTIONS, Load, Request, Slice, generator, pinned_core, sliced
+from tests.bench.slices import CONNECTIONS, Load, Request, Slice, generator, sliced
 from tests.bench.stock import copied_drafts, insert_accounts, post_documents, request_body
 from tests.bench.turns import Work, in_turns
 from tests.faults.rounds import furnish
@@ -23,7 +20,6 @@ from tests.faults.world import Setup, World, opened_world
 PATH = "/v1/documents"
 ACCOUNTS = 64
 CREATORS = 64
-GATEWAYS = (1, 2, 4)
 # More than can be sent in a slice.
 DRAFTS = 3_000
 SENDS_PER_S_MIN = 500
@@ -52,9 +48,8 @@ async def measure() -> Report:
             one, many = await _callers(world)
             creates = await _creates(world, one, many)
             sends = await _sends(world, one)
-            spread = await _spread(world, one)
             found = await footing(world, one)
-    return _report(creates, sends, spread, found)
+    return _report(creates, sends, found)
 
 
 async def _callers(world: World) -> tuple[Caller, list[Caller]]:
@@ -114,39 +109,9 @@ from api.documents where account_id = $1 and number is not null
 """
 
 
-async def _spread(world: World, caller: Caller) -> Mapping[str, Sequence[Slice]]:
-    """GET of one document by as many connections altogether, over one, two and four gateways."""
-    async with AsyncExitStack() as stack:
-        others = [
-            running(world, f"gateway-{number}", "services.api") for number in range(2, max(GATEWAYS) + 1)
-        ]
-        urls = [world.urls[0], *[await stack.enter_async_context(other) for other in others]]
-        request = Request("GET", f"{PATH}/{caller.document_id}", caller.key)
-        works = {f"{amount}": _split(urls[:amount], request) for amount in GATEWAYS}
-        return await in_turns(works, turns=6, seconds_max=20)
-
-
-def _split(urls: Sequence[str], request: Request) -> Work:
-    loads = [
-        Load(url=url, requests=[request], connections=CONNECTIONS // len(urls), core=pinned_core())
-        for url in urls
-    ]
-
-    async def work() -> Slice:
-        slices = await asyncio.gather(*map(sliced, loads))
-        return Slice(
-            sum(each.per_s for each in slices),
-            median(each.p50_ms for each in slices),
-            max(each.p99_ms for each in slices),
-        )
-
-    return work
-
-
 def _report(
     creates: Mapping[str, Sequence[Slice]],
     sends: Sends,
-    spread: Mapping[str, Sequence[Slice]],
     found: Footing,
 ) -> Report:
     ratios = [ours.per_s / theirs.per_s for ours, theirs in zip(creates[ONE], creates[MANY], strict=True)]
@@ -164,17 +129,6 @@ One gateway; slices of a second, in turns, by {generator()}.
 Creating in one account against {ACCOUNTS}, of a turn: median {result.ratio:.2f}, from {low:.2f} to {high:.2f}.
 Sending gave numbers to {numbers.amount:,} documents, and the highest is {numbers.highest:,}: there is {_gap(numbers)}.
 
-`GET /v1/documents/:id` by {CONNECTIONS} connections altogether, split over the ports of several gateways with nothing
-before them, and over as many load generators ({generator()} each).
-{_pinned()}
-All gateways and both stores share the machine's {os.cpu_count()} cores, so that the numbers say what several gateways
-cost one another there, and not how far they carry on more cores: there is no bound.
-
-| gateways | calls a second, median | lowest to highest | p50 ms | p99 ms |
-| ---: | ---: | ---: | ---: | ---: |
-{"".join(_line(amount, slices) for amount, slices in spread.items())}
-{_shares(spread)}
-
 A gateway by itself; the bounds are {START_S_MAX:.0f} s until it listens, and {LOADED_MB_MAX:.0f} MB after the load:
 
 | | |
@@ -186,17 +140,7 @@ A gateway by itself; the bounds are {START_S_MAX:.0f} s until it listens, and {L
 | memory of the gateway that all of the load above was on | {found.loaded_mb:.0f} MB |
 """
     missed = (*_missed(per_s, numbers), *_missed_footing(found))
-    return Report("many writers and several gateways", text, (result,), missed)
-
-
-def _shares(spread: Mapping[str, Sequence[Slice]]) -> str:
-    """Of each amount of gateways against one, in the same turn."""
-    [alone, *others] = spread.items()
-    told: list[str] = []
-    for amount, slices in others:
-        ratios = [many.per_s / one.per_s for many, one in zip(slices, alone[1], strict=True)]
-        told.append(f"{amount} gateways {median(ratios):.2f}, from {min(ratios):.2f} to {max(ratios):.2f}")
-    return f"Calls a second against one gateway, of a turn: {'; '.join(told)}."
+    return Report("many writers, and what a gateway takes", text, (result,), missed)
 
 
 def _missed(per_s: Sequence[float], numbers: Numbers) -> list[str]:
@@ -219,13 +163,6 @@ def _missed_footing(found: Footing) -> list[str]:
 
 def _gap(numbers: Numbers) -> str:
     return "no gap" if numbers.amount == numbers.highest else "a gap"
-
-
-def _pinned() -> str:
-    core = pinned_core()
-    if core is None:
-        return "The load generator runs wherever the system puts it."
-    return f"The load generators are kept to core {core}, which the others may use as well."
 
 
 def _line(words: str, slices: Sequence[Slice]) -> str:

@@ -21,6 +21,7 @@ from tests.bench import (
     million,
     overhead,
     pdfs,
+    several,
     streams,
 )
 from tests.bench.results import Report, Result, publish, publish_text
@@ -34,6 +35,7 @@ MEASURES: dict[str, Callable[[], Awaitable[Report]]] = {
     "gateway": gateway.measure,
     "growth": growth.measure,
     "creates": creates.measure,
+    "several": several.measure,
     "bulk_creates": bulk_creates.measure,
     "connections": connections.measure,
     "streams": streams.measure,
@@ -96,6 +98,7 @@ BOUNDS = {
         "filters_of_few_vs_smallest": Bound(most=1.3),
     },
     "creates": {"create_one_account_vs_64": Bound(least=0.8)},
+    "several": {"gateways_2_vs_1": Bound(least=1.6), "gateways_4_vs_1": Bound(least=2.8)},
     "bulk_creates": {"bulk_create_vs_single": Bound(least=8.0)},
     "connections": {"p99_with_slowloris": Bound(most=2.0)},
     "streams": {"export_rows_per_s_vs_20000": Bound(least=1.0)},

@@ -89,6 +89,11 @@ class Server:
         self._pid_file = pid_file
         self._running: ExitStack | None = None
 
+    @property
+    def process_id(self) -> int | None:
+        """None while it does not run."""
+        return int(self._pid_file.read_text().split()[0]) if self._running is not None else None
+
     def start(self) -> None:
         """Return when it answers; what a killed server left behind may need a moment to go."""
         deadline = time.monotonic() + START_S
@@ -118,5 +123,5 @@ class Server:
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._running is not None:
-            os.kill(int(self._pid_file.read_text().split()[0]), number)
+        if (process_id := self.process_id) is not None:
+            os.kill(process_id, number)
