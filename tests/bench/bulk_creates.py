@@ -1,8 +1,8 @@
-"""Creating many documents in one call, against creating each by itself; and what other calls notice of it."""
+"""Creating many documents or clients in one call, against creating each by itself; and what others notice of it."""
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median, quantiles
 
 import asyncpg
@@ -13,19 +13,28 @@ from services.api.lane import PLACES_OF_ACCOUNT as BULK_CONNECTIONS
 from tests.bench.contenders import LIMITS
 from tests.bench.results import Report, result_of
 from tests.bench.slices import CONNECTIONS, Load, Request, Slice, generator, sliced
-from tests.bench.stock import post_documents, request_body
+from tests.bench.stock import client_body, post_documents, request_body
 from tests.bench.turns import Work, hushed, in_turns
 from tests.faults.world import Setup, World, opened_world
 
-PATH = "/v1/documents"
-BULK = f"{PATH}/bulk"
 LIVE = Kind("GET", lambda _: "/health/live")
 SIZES = (1_000, 200)
 # Of each connection in a slice: so many that its beginning and its end, when few calls are at work, hardly count.
-DOCUMENTS_A_LINE = 6_000
-RATIO_MIN = 8.0
+ITEMS_A_LINE = 6_000
 STALL_MS_MAX = 20.0
 SINGLES = "single creates"
+SINGLE_CLIENTS, BULK_CLIENTS = "single creates of clients", "1,000 clients a call"
+
+
+class Made(msgspec.Struct, frozen=True):
+    """What is created: under which name a call of many holds it, and the body of each."""
+
+    name: str
+    body: Callable[[Caller, int], dict[str, object]]
+
+    @property
+    def path(self) -> str:
+        return f"/v1/{self.name}"
 
 
 class Stalls(msgspec.Struct, frozen=True):
@@ -48,9 +57,10 @@ async def measure() -> Report:
 
 
 def _works(world: World, caller: Caller) -> dict[str, Work]:
-    singles = [_single(caller, number) for number in range(200)]
-    load = Load(url=world.urls[0], requests=singles, connections=CONNECTIONS, seconds=2)
-    works = {SINGLES: lambda: sliced(load)} | {_name(size): _bulk(world, caller, size) for size in SIZES}
+    works = {SINGLES: _singles(world, caller, DOCUMENTS)}
+    works |= {_name(size): _bulk(world, caller, DOCUMENTS, size) for size in SIZES}
+    works |= {SINGLE_CLIENTS: _singles(world, caller, CLIENTS)}
+    works |= {BULK_CLIENTS: _bulk(world, caller, CLIENTS, SIZES[0])}
     return {name: _on_empty(world, work) for name, work in works.items()}
 
 
@@ -72,31 +82,41 @@ def _name(size: int) -> str:
     return f"{size:,} a call"
 
 
-def _single(caller: Caller, number: int) -> Request:
-    return Request("POST", PATH, caller.key, msgspec.json.encode(_body(caller, number)))
+def _singles(world: World, caller: Caller, made: Made) -> Work:
+    bodies = [msgspec.json.encode(made.body(caller, number)) for number in range(200)]
+    requests = [Request("POST", made.path, caller.key, body) for body in bodies]
+    load = Load(url=world.urls[0], requests=requests, connections=CONNECTIONS, seconds=2)
+    return lambda: sliced(load)
 
 
-def _body(caller: Caller, number: int) -> dict[str, object]:
+def _document(caller: Caller, number: int) -> dict[str, object]:
     return {**request_body(caller.client_id, number), "status": "draft"}
 
 
-def _bulk(world: World, caller: Caller, size: int) -> Work:
-    """``per_s`` are documents; each line makes as many calls as it has to."""
-    kind = _bulk_of(caller, size)
+def _client(_: Caller, number: int) -> dict[str, object]:
+    return {**client_body(number)}
+
+
+DOCUMENTS, CLIENTS = Made("documents", _document), Made("clients", _client)
+
+
+def _bulk(world: World, caller: Caller, made: Made, size: int) -> Work:
+    """``per_s`` are what is made; each line makes as many calls as it has to."""
+    kind = _bulk_of(caller, made, size)
 
     async def work() -> Slice:
         began = time.perf_counter()
-        lines = (_post(world, caller, kind, DOCUMENTS_A_LINE // size) for _ in range(BULK_CONNECTIONS))
+        lines = (_post(world, caller, kind, ITEMS_A_LINE // size) for _ in range(BULK_CONNECTIONS))
         waits = [wait for line in await asyncio.gather(*lines) for wait in line]
-        per_s = BULK_CONNECTIONS * DOCUMENTS_A_LINE / (time.perf_counter() - began)
+        per_s = BULK_CONNECTIONS * ITEMS_A_LINE / (time.perf_counter() - began)
         return Slice(per_s, median(waits), max(waits))
 
     return work
 
 
-def _bulk_of(caller: Caller, size: int) -> Kind:
-    body = msgspec.json.encode({"documents": [_body(caller, number) for number in range(size)]})
-    return Kind("POST", lambda _: BULK, lambda _: body)
+def _bulk_of(caller: Caller, made: Made, size: int) -> Kind:
+    body = msgspec.json.encode({made.name: [made.body(caller, number) for number in range(size)]})
+    return Kind("POST", lambda _: f"{made.path}/bulk", lambda _: body)
 
 
 async def _post(world: World, caller: Caller, kind: Kind, calls: int) -> list[float]:
@@ -121,7 +141,7 @@ async def _least_stalls(world: World, caller: Caller, *, loaded: bool) -> Stalls
 
 async def _stalls(world: World, caller: Caller, *, loaded: bool) -> Stalls:
     """One call at a time, with a rest after each; ``loaded`` with bulks beside it all the while."""
-    beside = _bulk(world, caller, SIZES[0])() if loaded else asyncio.sleep(2)
+    beside = _bulk(world, caller, DOCUMENTS, SIZES[0])() if loaded else asyncio.sleep(2)
     work = asyncio.ensure_future(beside)
     line, waits = await open_line(world.urls[0]), list[float]()
     while not work.done():
@@ -135,16 +155,15 @@ async def _stalls(world: World, caller: Caller, *, loaded: bool) -> Stalls:
 
 
 def _report(found: Mapping[str, Sequence[Slice]], alone: Stalls, beside: Stalls) -> Report:
-    ratios = {size: _ratios(found, size) for size in SIZES}
+    ratios = {size: _ratios(found, _name(size), SINGLES) for size in SIZES}
     text = f"""\
-Drafts of three lines through one gateway process with its database and Redis, in turns: each by itself over
-{CONNECTIONS} connections of {generator()}, and many a call over {BULK_CONNECTIONS} of our own asyncio client, as
-many as an account may have at work;
-each slice begins on an empty table.
+Drafts of three lines, and clients, through one gateway process with its database and Redis, in turns: each by
+itself over {CONNECTIONS} connections of {generator()}, and many a call over {BULK_CONNECTIONS} of our own
+asyncio client, as many as an account may have at work. Each slice of documents begins on an empty table.
 
-| | documents a second | call p50 ms | against single creates |
+| | documents or clients a second | call p50 ms | against single creates |
 | --- | ---: | ---: | ---: |
-{"".join(_line(found, name) for name in found)}
+{"".join(_line(found, name, _single_of(name)) for name in found)}
 A call that needs nothing but the event loop takes {alone.p50:.1f} ms (p99 {alone.p99:.1f}, most {alone.most:.1f}) while
 nothing else is done, and {beside.p50:.1f} ms (p99 {beside.p99:.1f}, most {beside.most:.1f}) beside {BULK_CONNECTIONS}
 connections that send {SIZES[0]:,} documents a call, all on the same cores. The bound is {STALL_MS_MAX:.0f} ms for the
@@ -154,20 +173,24 @@ p99.
     results = (
         result_of("bulk_create_vs_single", ratios[SIZES[0]], SINGLES),
         result_of("bulk_create_200_vs_single", ratios[SIZES[1]], SINGLES),
+        result_of(
+            "bulk_create_clients_vs_single", _ratios(found, BULK_CLIENTS, SINGLE_CLIENTS), SINGLE_CLIENTS
+        ),
     )
     return Report(
         "creating many documents in one call", text, results, (missed,) if beside.p99 > STALL_MS_MAX else ()
     )
 
 
-def _ratios(found: Mapping[str, Sequence[Slice]], size: int) -> list[float]:
-    return [
-        many.per_s / singles.per_s for many, singles in zip(found[_name(size)], found[SINGLES], strict=True)
-    ]
+def _single_of(name: str) -> str:
+    return SINGLE_CLIENTS if name in (SINGLE_CLIENTS, BULK_CLIENTS) else SINGLES
 
 
-def _line(found: Mapping[str, Sequence[Slice]], name: str) -> str:
-    slices = found[name]
-    ratios = [ours.per_s / theirs.per_s for ours, theirs in zip(slices, found[SINGLES], strict=True)]
+def _ratios(found: Mapping[str, Sequence[Slice]], name: str, single: str) -> list[float]:
+    return [many.per_s / alone.per_s for many, alone in zip(found[name], found[single], strict=True)]
+
+
+def _line(found: Mapping[str, Sequence[Slice]], name: str, single: str) -> str:
+    slices, ratios = found[name], _ratios(found, name, single)
     per_s, p50_ms = (median(each) for each in zip(*((one.per_s, one.p50_ms) for one in slices), strict=True))
     return f"| {name} | {per_s:,.0f} | {p50_ms:.1f} | {median(ratios):.1f} |\n"

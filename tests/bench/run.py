@@ -99,7 +99,10 @@ BOUNDS = {
     },
     "creates": {"create_one_account_vs_64": Bound(least=0.8)},
     "several": {"gateways_2_vs_1": Bound(least=1.6), "gateways_4_vs_1": Bound(least=2.8)},
-    "bulk_creates": {"bulk_create_vs_single": Bound(least=8.0)},
+    "bulk_creates": {
+        "bulk_create_vs_single": Bound(least=8.0),
+        "bulk_create_clients_vs_single": Bound(least=8.0),
+    },
     "connections": {"p99_with_slowloris": Bound(most=2.0)},
     "streams": {"export_rows_per_s_vs_20000": Bound(least=1.0)},
 }

@@ -68,7 +68,7 @@ async def post_documents(
 ) -> list[str]:
     """Their ids; the caller gets the first of its clients and of its documents."""
     line = await open_line(gateway)
-    clients = [await _posted(line, caller, "/v1/clients", _client(number)) for number in range(CLIENTS)]
+    clients = [await _posted(line, caller, "/v1/clients", client_body(number)) for number in range(CLIENTS)]
     line.close()
 
     async def post(number: int) -> str:
@@ -84,7 +84,7 @@ async def post_documents(
     return documents
 
 
-def _client(number: int) -> dict[str, str]:
+def client_body(number: int) -> dict[str, str]:
     return {
         "name": f"Acme Corporation {number}",
         "email": f"payables{number}@client.example",
