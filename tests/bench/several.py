@@ -164,7 +164,8 @@ def _report(parted: Spread, whole: Spread) -> Report:
     )
     text = f"""\
 `GET /v1/documents/:id` by {CONNECTIONS} connections altogether, split over the ports of several gateways with nothing
-before them, and over as many load generators ({generator()} each). {_pinned()}
+before them, and over as many load generators ({generator()} each).
+{_pinned()}
 
 **As on cores of their own.** The machine has {os.cpu_count()} cores, of which one gateway, PostgreSQL and the load
 generators take all. So that more gateways find more to run on, each is given a {_nth(PARTS)} of a core: it runs for
