@@ -12,6 +12,7 @@ from urllib.parse import quote
 import msgspec
 from load import Caller, Kind, Line, open_line
 
+from deploy.local.postgres import SETTINGS
 from tests.bench.population import (
     ACCOUNTS,
     EACH,
@@ -215,8 +216,8 @@ def _report(populated: Populated, times: Times, far_ms: Mapping[str, float], fil
     size_gb = populated.size_bytes / 10**9
     text = f"""\
 One database with an account of {SMALL:,} documents, one of {LARGE:,}, one of {LARGEST:,},
-and {ACCOUNTS:,} accounts of {EACH} each. The documents and their indexes take {size_gb:.1f} GB,
-and PostgreSQL's own cache is 128 MB; to fill it took {filled_s:.0f} s. The smallest account was posted
+and {ACCOUNTS:,} accounts of {EACH} each. The documents and their indexes take {size_gb:.1f} GB, and
+PostgreSQL's own cache is {SETTINGS["shared_buffers"]}; to fill it took {filled_s:.0f} s. The smallest account was posted
 through the gateway: five types, every status, four currencies, issued over three years and due 14 to 30 days later,
 so that the newest are not due yet, most of the old ones are paid and a tail of them is overdue. The others hold
 copies of its documents under ids and numbers of their own, in the same order, inserted by SQL with all triggers on and
