@@ -217,9 +217,9 @@ def _report(populated: Populated, times: Times, far_ms: Mapping[str, float], fil
     text = f"""\
 One database with an account of {SMALL:,} documents, one of {LARGE:,}, one of {LARGEST:,},
 and {ACCOUNTS:,} accounts of {EACH} each. The documents and their indexes take {size_gb:.1f} GB, and
-PostgreSQL's own cache is {SETTINGS["shared_buffers"]}; to fill it took {filled_s:.0f} s. The smallest account was posted
-through the gateway: five types, every status, four currencies, issued over three years and due 14 to 30 days later,
-so that the newest are not due yet, most of the old ones are paid and a tail of them is overdue. The others hold
+PostgreSQL's own cache is {SETTINGS["shared_buffers"]}; to fill it took {filled_s:.0f} s. The smallest account was
+posted through the gateway: five types, every status, four currencies, issued over three years and due 14 to 30 days
+later, so that the newest are not due yet, most of the old ones are paid and a tail of them is overdue. The others hold
 copies of its documents under ids and numbers of their own, in the same order, inserted by SQL with all triggers on and
 counted by them. Then the indexes were made and the tables vacuumed.
 
