@@ -1,8 +1,13 @@
 """What a bulk writes: documents and rows that are what each would be by itself, whatever they hold."""
 
+import asyncio
+from collections.abc import Mapping
 from typing import Any
 
-from account import Account
+import asyncpg
+import httpx2
+import pytest
+from account import Account, refused
 from bodies import document, line
 from bulked import made, post, used
 
@@ -61,3 +66,41 @@ def test_what_stands_in_the_database_in_another_form_is_written_as_it_stands(acc
     )
     assert [tuple(row) for row in rows] == [(profile, None), (profile, profile)]
     assert [account.get(each["id"]) for each in found] == found
+
+
+COPYING = """
+select pid from pg_stat_activity where datname = current_database() and query ilike 'copy%' and wait_event_type = 'Lock'
+"""
+LOOKS_MAX, LOOK_S = 500, 0.02
+ENDS: Mapping[str, str] = {
+    "its connection is lost": "select pg_terminate_backend($1)",
+    "it takes too long": "select pg_cancel_backend($1)",
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_copy_that_ends_in_its_midst_leaves_nothing_and_harms_no_other(account: Account, end: str) -> None:
+    bodies = [document(account.client_id, notes="x" * 3_000)] * 300
+    refused(asyncio.run(_ended_copy(account, bodies, ENDS[end])), 503, "unavailable")
+    assert account.http.get("/v1/documents").json()["data"] == []
+    assert len(made(post(account, *bodies))) == len(bodies)
+    assert account.http.get("/v1/documents").json()["pagination"]["total"] == len(bodies)
+
+
+async def _ended_copy(account: Account, bodies: list[dict[str, Any]], end: str) -> httpx2.Response:
+    """What is answered to a bulk whose rows wait for the table when ``end`` happens to them."""
+    holder, looking = [await asyncpg.connect(account.product.urls.database) for _ in range(2)]
+    try:
+        async with holder.transaction():
+            await holder.execute("lock table api.documents in share mode")
+            posting = asyncio.create_task(asyncio.to_thread(post, account, *bodies))
+            process = None
+            for _ in range(LOOKS_MAX):
+                if process := await looking.fetchval(COPYING):
+                    break
+                await asyncio.sleep(LOOK_S)
+            await looking.fetchval(end, process)
+            return await posting
+    finally:
+        await holder.close()
+        await looking.close()
