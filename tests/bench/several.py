@@ -26,12 +26,10 @@ PARTS = 4
 PART_S = 0.005
 GATEWAY, DATABASE, OTHERS = "gateways", "PostgreSQL", "Valkey and metering"
 GENERATOR = "load generators"
+SLICE_S = 1.0
 
-
-class Costs(msgspec.Struct, frozen=True):
-    """Microseconds of processor time a call, by who took them."""
-
-    us: Mapping[str, float]
+# Microseconds of processor time a call, by who took them.
+Costs = Mapping[str, float]
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -45,7 +43,7 @@ class Spread(msgspec.Struct, frozen=True):
         return [many.per_s / alone.per_s for many, alone in zip(self.slices[amount], one, strict=True)]
 
     def cost_us(self, amount: str, who: str) -> float:
-        return median(costs.us[who] for costs in self.costs[amount])
+        return median(costs[who] for costs in self.costs[amount])
 
 
 async def measure() -> Report:
@@ -84,8 +82,8 @@ async def _spread(world: World, gateways: Sequence[Service], caller: Caller, *, 
             async with _in_parts(gateways[:amount] if parted else ()):
                 found = await _split(gateways[:amount], request)
             after = _processor_s(world, gateways)
-            calls = found.per_s * Load(url="", requests=()).seconds
-            costs[str(amount)].append(Costs({who: (after[who] - before[who]) / calls * 1e6 for who in after}))
+            calls = found.per_s * SLICE_S
+            costs[str(amount)].append({who: (after[who] - before[who]) / calls * 1e6 for who in after})
             return found
 
         return run
@@ -101,6 +99,7 @@ async def _split(gateways: Sequence[Service], request: Request) -> Slice:
             url=f"http://127.0.0.1:{gateway.environment['PORT']}",
             requests=[request],
             connections=CONNECTIONS // len(gateways),
+            seconds=SLICE_S,
             core=pinned_core(),
         )
         for gateway in gateways
@@ -187,12 +186,12 @@ def _table(spread: Spread) -> str:
 
 
 def _told(spread: Spread) -> list[str]:
-    return [f"{who}, µs a call" for who in spread.costs[str(GATEWAYS[0])][0].us]
+    return [f"{who}, µs a call" for who in spread.costs[str(GATEWAYS[0])][0]]
 
 
 def _line(spread: Spread, amount: str) -> str:
     ratios = spread.against_one(amount)
-    costs = " | ".join(f"{spread.cost_us(amount, who):.0f}" for who in spread.costs[str(GATEWAYS[0])][0].us)
+    costs = " | ".join(f"{spread.cost_us(amount, who):.0f}" for who in spread.costs[str(GATEWAYS[0])][0])
     per_s = median(each.per_s for each in spread.slices[amount])
     told = f"{median(ratios):.2f}, from {min(ratios):.2f} to {max(ratios):.2f}"
     return f"| {amount} | {per_s:,.0f} | {told} | {costs} |"
