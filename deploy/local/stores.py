@@ -18,6 +18,8 @@ from deploy.local.valkey import valkey_store
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder with a name of its own is made in it
+MEMORY_MIN_BYTES = 6 << 30
 
 
 class StoreUrls(msgspec.Struct, frozen=True):
@@ -31,13 +33,25 @@ class StoreUrls(msgspec.Struct, frozen=True):
 def throwaway_stores() -> Generator[StoreUrls]:
     """Both stores on free ports in a temporary folder, gone on leaving, ended when this process dies."""
     with ExitStack() as stack:
-        folder = Path(tempfile.mkdtemp(prefix="invouno-stores-"))
+        folder = Path(tempfile.mkdtemp(prefix="invouno-stores-", dir=_roomy_memory()))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         folder.chmod(0o711)  # What lies in it is closed; through it the stores' user reaches what is its own.
         stores = [make(folder, durable=False) for make in (postgres_store, valkey_store)]
         for store in stores:
             stack.enter_context(started(store, folder))
         yield StoreUrls(*(store.url for store in stores))
+
+
+def _roomy_memory() -> Path | None:
+    """A file system in memory with room for the stores of a test run.
+
+    Each new database is some 400 files, and a disk may take a millisecond to make one.
+    """
+    try:
+        roomy = shutil.disk_usage(MEMORY).free >= MEMORY_MIN_BYTES and os.access(MEMORY, os.W_OK)
+    except OSError:
+        return None
+    return MEMORY if roomy else None
 
 
 @contextmanager

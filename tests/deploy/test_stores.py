@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +11,12 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
+from deploy.local import stores
 from deploy.local.leash import hold, leashed
 from deploy.local.postgres import postgres_store
 from deploy.local.processes import command_line, end_leftover
 from deploy.local.store import Store, wait_until_ready
-from deploy.local.stores import started
+from deploy.local.stores import started, throwaway_stores
 from deploy.local.valkey import valkey_store
 
 RUNNER = """
@@ -36,6 +38,21 @@ def closed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("closed")
     folder.chmod(0o700)
     return folder
+
+
+@pytest.mark.parametrize("memory", ["small", "missing"])
+def test_stores_lie_on_the_disk_where_memory_has_no_room(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, memory: str
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    if memory == "small":
+        monkeypatch.setattr(stores, "MEMORY_MIN_BYTES", sys.maxsize)
+    else:
+        monkeypatch.setattr(stores, "MEMORY", tmp_path / "missing")
+    with throwaway_stores():
+        (folder,) = tmp_path.iterdir()
+        assert (folder / "postgres" / "PG_VERSION").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_test_has_a_database_and_a_redis_of_its_own(
