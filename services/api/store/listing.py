@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any
 
 import msgspec
+from asyncpg.transaction import Transaction
 
 from services.api.domain.export import Choice
 from services.api.store.conditions import DocumentFilter, Piece, composed, condition_pieces
@@ -48,6 +49,13 @@ COUNT = "(select coalesce(sum(n.amount), 0)::bigint from api.document_counts n w
 COUNT_DUE = """\
 (select coalesce(sum(n.amount), 0)::bigint from api.due_counts n where n.account_id = $1 and n.due_date < ?::date"""
 COUNT_FOUND = "select count(*) from (select d.id from api.documents d where d.account_id = $1"
+# For the rest of a transaction no table is read whole, no walk is sorted, and each statement is planned for its values.
+PLANNED_BY_VALUES = """\
+set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
+    set_config('enable_sort', 'off', true), set_config('jit', 'off', true),
+    set_config('max_parallel_workers_per_gather', '0', true)"""
+# The same, but that a statement is planned once for any values.
+PLANNED_ONCE = PLANNED_BY_VALUES.replace("force_custom_plan", "force_generic_plan")
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,11 +92,12 @@ class Page(msgspec.Struct, frozen=True):
 async def select_page(connection: Connection, account_id: str, kept: DocumentFilter, span: Span) -> Page:
     if kept.names() <= COUNTED and span.order is NEWEST and span.offset <= SHALLOW_MAX:
         return await _select_newest(connection, account_id, kept, span)
-    async with planned(connection):
+    async with _one_state(connection):
         searched = kept.q is not None and span.offset <= SHALLOW_MAX
         rows = await _select_searched(connection, account_id, kept, span) if searched else []
         if len(rows) >= span.limit:
             return Page(None, span.offset + len(rows), rows)
+        await plan_by_values(connection)
         total = await select_total(connection, account_id, kept)
         rows = await _select_span(connection, account_id, kept, span, total)
         return Page(total, TOTAL_MAX if total is None else total, rows)
@@ -166,9 +175,13 @@ async def _select_newest(connection: Connection, account_id: str, kept: Document
 async def _select_searched(
     connection: Connection, account_id: str, kept: DocumentFilter, span: Span
 ) -> list[Shown]:
-    """What the search finds at a glance, of a list so long that it may be left uncounted."""
-    everything = DocumentFilter(today=kept.today)
-    if (await select_total(connection, account_id, everything) or 0) <= SEARCH_COUNTED_MAX:
+    """What the search finds at a glance, of a list so long that it may be left uncounted.
+
+    The glance is the same for any words, and would be planned for longer than it lasts.
+    """
+    everything = total_pieces(DocumentFilter(today=kept.today))
+    statement, values = composed([("select", ()), *everything, (f", {PLANNED_ONCE}", ())])
+    if await connection.fetchval(statement, account_id, *values) <= SEARCH_COUNTED_MAX:
         return []
     return await _select_step(connection, account_id, kept, _first_step(span), "glanced")
 
@@ -259,18 +272,15 @@ async def _count(connection: Connection, account_id: str, kept: DocumentFilter, 
 
 @asynccontextmanager
 async def planned(connection: Connection) -> AsyncGenerator[None]:
-    """One state of the database for all statements."""
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
+    """One state of the database for all statements, each planned for its values."""
+    async with _one_state(connection):
         await plan_by_values(connection)
         yield
 
 
+def _one_state(connection: Connection) -> Transaction:
+    return connection.transaction(isolation="repeatable_read", readonly=True)
+
+
 async def plan_by_values(connection: Connection) -> None:
-    """Plan each of the transaction's statements for its values: no table is read whole, no walk is sorted."""
-    await connection.execute(
-        """
-        select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
-            set_config('enable_sort', 'off', true), set_config('jit', 'off', true),
-            set_config('max_parallel_workers_per_gather', '0', true)
-        """
-    )
+    await connection.execute(f"select {PLANNED_BY_VALUES}")

@@ -39,6 +39,8 @@ from (
         d.number, d.external_id, d.search"""
 FENCED_FROM = "from api.documents d where d.account_id = $1"
 FENCE = "limit ?::bigint) d where true"
+# The words are made out once, and not for each entry, whatever a plan knows of them.
+FOUND_ONCE = "and d.search @@ (select api.search_query($1, ?::text))"
 LAPSED = """\
 select d.id, d.due_date from api.documents d where d.account_id = $1 and d.status = 'sent' and d.lapsed"""
 PASSED = """\
@@ -159,7 +161,8 @@ def _fenced(kept: DocumentFilter, step: Step) -> Iterator[Piece]:
 
 def _glanced(kept: DocumentFilter, step: Step) -> Iterator[Piece]:
     yield from stretch_pieces(kept, step, GLANCE_MAX + step.offset)
-    yield from condition_pieces(kept, kept.names() - served(kept, step.order))
+    yield from condition_pieces(kept, kept.names() - served(kept, step.order) - {"q"})
+    yield FOUND_ONCE, (kept.q,)
 
 
 def stretch_pieces(kept: DocumentFilter, step: Step, entries: int) -> Iterator[Piece]:
