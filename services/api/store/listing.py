@@ -20,6 +20,7 @@ from services.api.store.walks import (
     LISTED,
     SHALLOW_MAX,
     Step,
+    lapsed_and_passed_pieces,
     step_pieces,
     ways,
 )
@@ -48,7 +49,7 @@ SEARCH_COUNTED_MAX = 100_000
 COUNT = "(select coalesce(sum(n.amount), 0)::bigint from api.document_counts n where n.account_id = $1"
 COUNT_DUE = """\
 (select coalesce(sum(n.amount), 0)::bigint from api.due_counts n where n.account_id = $1 and n.due_date < ?::date"""
-COUNT_FOUND = "select count(*) from (select d.id from api.documents d where d.account_id = $1"
+COUNT_FOUND = "select count(*) from ("
 # For the rest of a transaction no table is read whole, no walk is sorted, and each statement is planned for its values.
 PLANNED_BY_VALUES = """\
 set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
@@ -155,7 +156,11 @@ def total_pieces(kept: DocumentFilter) -> Iterator[Piece]:
 def found_pieces(kept: DocumentFilter) -> Iterator[Piece]:
     """How many there are, and no more than one beyond what is counted."""
     yield COUNT_FOUND, ()
-    yield from condition_pieces(kept)
+    if kept.status == "overdue":
+        yield from lapsed_and_passed_pieces(kept)
+    else:
+        yield "select d.id from api.documents d where d.account_id = $1", ()
+        yield from condition_pieces(kept)
     yield "limit ?::bigint) n", (TOTAL_MAX + 1,)
 
 
