@@ -96,6 +96,7 @@ BOUNDS = {
         "filtered_cursors_vs_smallest": Bound(most=1.3),
         "sorts_vs_smallest": Bound(most=1.3),
         "filters_of_few_vs_smallest": Bound(most=1.3),
+        "counted_vs_smallest": Bound(most=1.3),
     },
     "creates": {"create_one_account_vs_64": Bound(least=0.8)},
     "several": {"gateways_2_vs_1": Bound(least=1.6), "gateways_4_vs_1": Bound(least=2.8)},

@@ -29,7 +29,7 @@ FEW = 2_000
 SHALLOW_MAX = 1_000
 FENCE_MAX = 4_000
 # So many are enough to see whether a word is in most documents; for any other they are looked at in vain.
-GLANCE_MAX = 500
+GLANCE_MAX = 250
 # Filters that find a few documents at most.
 RARE = frozenset({"ids", "number", "external_id"})
 
