@@ -202,6 +202,7 @@ async def test_a_replica_that_takes_over_is_seeded_and_so_is_the_first_when_it_c
 def _follow(replica: "Redis", primary: "Redis") -> None:
     """Have one server follow the other until it has all of its data."""
     where: Any = primary.connection_pool.connection_kwargs
+    primary.config_set("repl-diskless-sync-delay", 0)  # wait for no other replica
     replica.config_set("masterauth", where["password"])
     replica.replicaof(where["host"], where["port"])
     while replica.info("replication")["master_link_status"] != "up":  # pyright: ignore[reportIndexIssue]
