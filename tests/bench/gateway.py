@@ -151,7 +151,7 @@ def _report(measured: Mapping[str, Measured]) -> Report:
     text = f"""\
 One gateway process with its real keys, limits, counting and logs, and the processes that it needs, on the machine's
 cores together with both stores and the load generator, which is {generator()}. Each kind of call has its turns, of one
-slice of a second for each contender, in an order that moves on, and before each turn a wait for a quiet machine; a
+slice of a second for each contender, in an order by chance, and before each turn a wait for a quiet machine; a
 ratio is of the slices of one turn, of calls a second where nothing else is said, and the one that is told is the median
 of all. There are {CONNECTIONS} keep-alive connections, but for calls one at a time, which have one, and {DOCUMENTS}
 documents of three lines, in every status, of one account.
