@@ -1,13 +1,12 @@
 """A list that is read batch by batch is the list: in every order, by every way, whatever a batch is cut by."""
 
-from collections.abc import AsyncIterator
 from datetime import date
 from decimal import Decimal
 from itertools import product
 from typing import Any
 
-import asyncpg
 import pytest
+from varied import ACCOUNT, COUNT, TODAY
 
 from services.api.store import streaming
 from services.api.store.conditions import DocumentFilter
@@ -16,24 +15,6 @@ from services.api.store.orders import ORDERS, Order
 from services.api.store.streaming import Documents, Place, select_batch
 from shared.postgres import Connection
 
-ACCOUNT = "acct_1"
-TODAY = date(2026, 3, 15)
-COUNT = 97
-FILL = """
-insert into api.documents (
-    account_id, id, type, number, status, client_id, client, currency, issued_date, due_date, items, subtotal, tax_rate,
-    tax_amount, total, notes, template, created_at, updated_at, body, lapsed
-)
-select
-    case when i % 11 = 0 then 'acct_2' else $1 end, 'doc_' || lpad(to_hex(i * 37 % 101), 34, '0'),
-    (array['invoice', 'quote'])[1 + i % 2], case when i % 4 > 0 then 'INV-' || (i * 53 % 97) end,
-    case when i % 4 = 0 then 'draft' when i % 4 = 3 then 'paid' else 'sent' end, 'cl_' || i % 3, '{"name": "Acme"}',
-    (array['USD', 'EUR', 'JPY'])[1 + i % 3], date '2026-03-01' + i % 9,
-    case when i % 5 > 0 then date '2026-03-10' + i % 12 end, '[]', 0, 0, 0, i % 13, 'note ' || i % 6, 'clean',
-    now(), now() - (i % 17 || ' hours')::interval, repeat('x', 100),
-    i % 4 in (1, 2) and i % 5 > 0 and i % 12 < 3
-from generate_series(1, $2::integer) i
-"""
 FILTERS: dict[str, dict[str, Any]] = {
     "all": {},
     "overdue": {"status": "overdue"},
@@ -47,14 +28,6 @@ FILTERS: dict[str, dict[str, Any]] = {
     "words": {"q": "note 3"},
     "nothing": {"currency": "GBP", "status": "paid"},
 }
-
-
-@pytest.fixture
-async def connection(database_url: str) -> AsyncIterator[Connection]:
-    opened = await asyncpg.connect(database_url, server_settings={"timezone": "UTC"})
-    await opened.execute(FILL, ACCOUNT, COUNT)
-    yield opened
-    await opened.close()
 
 
 async def walked(connection: Connection, kept: DocumentFilter, order: Order) -> list[Documents]:
