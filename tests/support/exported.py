@@ -47,6 +47,37 @@ def reached(account: Account, export_id: str, there: Any) -> dict[str, Any]:
     raise AssertionError
 
 
+def blocked(account: Account, documents: list[dict[str, Any]]) -> dict[str, Any]:
+    """An export that nobody takes up."""
+    occupied(account)
+    return asked(account, documents=ids_of(documents))
+
+
+def occupied(account: Account) -> None:
+    """Let the account's exports wait for an older one that does not end."""
+    account.sql(
+        """
+        insert into api.exports (
+            account_id, id, state, format, ordered, document_ids, total, created_at, updated_at, served_at
+        ) values ($1, 'exp_0', 'running', 'zip', 'given', '{}', 1, now(), now(), now())
+        """,
+        account.id,
+    )
+
+
+def released(account: Account, export_id: str) -> None:
+    assert state_of(account, export_id)["state"] == "queued"
+    account.sql("delete from api.exports where account_id = $1 and id = 'exp_0'", account.id)
+
+
+def ids_of(documents: list[dict[str, Any]]) -> list[str]:
+    return [document["id"] for document in documents]
+
+
+def name_of(document: dict[str, Any]) -> str:
+    return f"{document['number'] or document['id']}.pdf"
+
+
 def downloaded(account: Account, export: dict[str, Any], **headers: str) -> httpx2.Response:
     assert export["state"] == "ready", export
     return account.http.get(export["download_url"], headers=headers)

@@ -6,10 +6,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx2
+import msgspec
 import pytest
 from redis import Redis
 
-from services.metering.app import open_stores
+from services.metering.app import create_app, open_stores
 from services.metering.counters import Seed, publish_key_generation, seed_counters
 from services.metering.invocation import Reply
 from services.metering.ledger import Account, Used
@@ -21,6 +23,12 @@ from shared.messages import ADMIT_FUNCTION, meter_account, meter_producer, meter
 
 ACCOUNT = "acct_one"
 TOKEN = "the-service-token"
+LIMITS = f"/internal/v1/accounts/{ACCOUNT}/limits"
+SEED = f"/internal/v1/accounts/{ACCOUNT}/seed"
+SEEDS = "/internal/v1/seed"
+USAGE = f"/internal/v1/usage/{ACCOUNT}"
+ADMIT = "/internal/v1/admit"
+EVENTS = "/internal/v1/events"
 MONTH_S = (1_772_323_200, 1_775_001_600)  # March 2026
 
 
@@ -142,3 +150,44 @@ def gateway(meter: Stores) -> Producer:
 def clocked(redis_url: str) -> Generator[Clocked]:
     with Redis.from_url(redis_url) as redis:
         yield Clocked(redis)
+
+
+class WithState:
+    """The application with its lifespan's state, as a server gives it."""
+
+    def __init__(self, app: Any, state: Any) -> None:
+        self.app = app
+        self.state = state
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app({**scope, "state": dict(self.state)}, receive, send)
+
+
+async def client_of(settings: Settings, token: str = TOKEN) -> AsyncGenerator[httpx2.AsyncClient]:
+    app = create_app(settings)
+    async with app.router.lifespan_context(app) as state:
+        transport = httpx2.ASGITransport(WithState(app, state), raise_app_exceptions=False)
+        headers = {"Authorization": f"Bearer {token}"}
+        async with httpx2.AsyncClient(
+            transport=transport, base_url="http://metering", headers=headers
+        ) as client:
+            yield client
+
+
+@pytest.fixture
+async def client(meter: Stores, settings: Settings) -> AsyncGenerator[httpx2.AsyncClient]:
+    assert meter
+    async for client in client_of(settings):
+        yield client
+
+
+@pytest.fixture
+async def storeless(settings: Settings) -> AsyncGenerator[httpx2.AsyncClient]:
+    """A service whose stores are away."""
+    nowhere = {"database_url": "postgresql://nobody@127.0.0.1:1/x", "redis_url": "redis://127.0.0.1:1"}
+    async for client in client_of(msgspec.structs.replace(settings, **nowhere)):
+        yield client
+
+
+def ask(metric: str, cost: int = 1, **more: object) -> dict[str, object]:
+    return {"account": ACCOUNT, "metric": metric, "cost": cost, **more}

@@ -10,14 +10,13 @@ import pytest
 from services.metering.settings import Settings
 from services.metering.stores import Stores
 from services.metering.tokens import create_token, hash_token, is_token, revoke_token
-from tests.services.metering.conftest import TOKEN
-from tests.services.metering.test_routes import USAGE, _client
+from tests.services.metering.conftest import TOKEN, USAGE, client_of
 
 
 @pytest.fixture
 async def client(meter: Stores, settings: Settings) -> AsyncGenerator[httpx2.AsyncClient]:
     assert meter
-    async for client in _client(settings):
+    async for client in client_of(settings):
         yield client
 
 
@@ -74,7 +73,7 @@ async def test_a_token_of_the_environment_needs_no_store_and_a_made_one_waits_fo
     async with meter.pool.acquire() as connection:
         _, token = await create_token(connection, "gateway")
     away = msgspec.structs.replace(settings, database_url="postgresql://nobody@127.0.0.1:1/x")
-    async for client in _client(away):
+    async for client in client_of(away):
         assert await status(client, token) == 503
         assert await status(client, "wrong") == 401
         answer = await client.get(f"{USAGE}/nowhere", headers={"Authorization": f"Bearer {TOKEN}"})
@@ -82,7 +81,7 @@ async def test_a_token_of_the_environment_needs_no_store_and_a_made_one_waits_fo
 
 
 async def test_a_token_of_the_environment_may_be_of_any_letters(settings: Settings) -> None:
-    async for client in _client(msgspec.structs.replace(settings, service_token="schlüssel")):
+    async for client in client_of(msgspec.structs.replace(settings, service_token="schlüssel")):
         path = "/internal/v1/nowhere"
         assert (
             await client.get(path, headers={b"Authorization": "Bearer schlüssel".encode()})

@@ -17,8 +17,7 @@ from services.metering.seeding import seed_account
 from services.metering.settings import Settings
 from services.metering.stores import Stores, redis_clock, send
 from shared.messages import METER_SHARDS, meter_reserved, meter_shard, meter_stream
-from tests.services.metering.conftest import ACCOUNT, Producer
-from tests.services.metering.test_routes import _client
+from tests.services.metering.conftest import ACCOUNT, Producer, client_of
 
 SHARD = meter_shard(ACCOUNT)
 RULES = Path(__file__).parents[3] / "deploy" / "prometheus" / "metering.rules.yml"
@@ -90,7 +89,7 @@ async def test_dirty_accounts_and_reservations_that_stay_are_told(meter: Stores)
 
 @pytest.fixture
 async def half(settings: Settings) -> AsyncGenerator[httpx2.AsyncClient]:
-    async for client in _client(msgspec.structs.replace(settings, redis_url="redis://127.0.0.1:1")):
+    async for client in client_of(msgspec.structs.replace(settings, redis_url="redis://127.0.0.1:1")):
         yield client
 
 
