@@ -227,7 +227,7 @@ Milliseconds of a call on one keep-alive connection, as its caller sees them: th
 smallest account that can answer, in the median of the rounds; the worst of them stands in the table, and the worst of a
 family of calls is judged. Where nothing stands, an account has too few documents for the same answer. The lists of the
 family *counted* cost what they find up to the 10,000 that are counted, and more where all of it is old; they are
-compared from an account on that has so many.
+compared from the first account that has so many.
 
 | call | family | {" | ".join(names)} | worst ratio | lowest to highest |
 | --- | --- | {"---: | " * len(names)}---: | ---: |

@@ -50,13 +50,13 @@ COUNT = "(select coalesce(sum(n.amount), 0)::bigint from api.document_counts n w
 COUNT_DUE = """\
 (select coalesce(sum(n.amount), 0)::bigint from api.due_counts n where n.account_id = $1 and n.due_date < ?::date"""
 COUNT_FOUND = "select count(*) from ("
-# For the rest of a transaction no table is read whole, no walk is sorted, and each statement is planned for its values.
-PLANNED_BY_VALUES = """\
-set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
-    set_config('enable_sort', 'off', true), set_config('jit', 'off', true),
+# For the rest of a transaction no table is read whole and no walk is sorted.
+WALKED = """\
+set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true), set_config('jit', 'off', true),
     set_config('max_parallel_workers_per_gather', '0', true)"""
-# The same, but that a statement is planned once for any values.
-PLANNED_ONCE = PLANNED_BY_VALUES.replace("force_custom_plan", "force_generic_plan")
+# So long each statement is planned for its values, or once for any.
+PLANNED_BY_VALUES = f"set_config('plan_cache_mode', 'force_custom_plan', true), {WALKED}"
+PLANNED_ONCE = f"set_config('plan_cache_mode', 'force_generic_plan', true), {WALKED}"
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):

@@ -165,15 +165,6 @@ def _glanced(kept: DocumentFilter, step: Step) -> Iterator[Piece]:
     yield FOUND_ONCE, (kept.q,)
 
 
-def lapsed_and_passed_pieces(kept: DocumentFilter) -> Iterator[Piece]:
-    """All that is overdue and found, in no order, and past nothing that is not due yet."""
-    rest = kept.names() - {"status"}
-    yield LAPSED, ()
-    yield from condition_pieces(kept, rest)
-    yield f"union all {PASSED}", (kept.today,)
-    yield from condition_pieces(kept, rest)
-
-
 def stretch_pieces(kept: DocumentFilter, step: Step, entries: int) -> Iterator[Piece]:
     """The next of the entries that have the order, of those that the rest of the filter is still to be asked of."""
     within = served(kept, step.order)
@@ -207,6 +198,15 @@ _WAYS = {
     "glanced": _glanced,
     "matched": _matched,
 }
+
+
+def lapsed_and_passed_pieces(kept: DocumentFilter) -> Iterator[Piece]:
+    """All that is overdue and found, in no order, and past nothing that is not due yet."""
+    rest = kept.names() - {"status"}
+    yield LAPSED, ()
+    yield from condition_pieces(kept, rest)
+    yield f"union all {PASSED}", (kept.today,)
+    yield from condition_pieces(kept, rest)
 
 
 def bounds(kept: DocumentFilter, step: Step) -> Iterator[Piece]:

@@ -165,6 +165,15 @@ async def test_a_filter_is_flat_from_any_cursor(full: str, kept: DocumentFilter)
     await assert_flat(full, page(kept, after=Position(None, document(MIDDLE + 100_000))))
 
 
+async def test_what_is_overdue_is_counted_past_nothing_that_is_not_due_yet(full: str) -> None:
+    async def ask(connection: Connection) -> None:
+        async with listing.planned(connection):
+            kept = kept_by(status="overdue", currency="USD")
+            assert await listing.select_total(connection, million.BIG, kept) is None
+
+    await assert_flat(full, ask, rows_max=listing.TOTAL_MAX + 100)
+
+
 @pytest.mark.parametrize(
     "kept", [*COUNTED, *RARE, kept_by(issued_to=DAY)], ids=lambda kept: "-".join(sorted(kept.names()))
 )
@@ -305,11 +314,17 @@ async def test_a_read_is_of_what_it_reads(full: str, name: str) -> None:
     await assert_flat(full, READS[name], rows_max=600)
 
 
-@pytest.mark.parametrize("below_id", [None, "cl_" + f"{500:034x}", "cl_" + f"{90_000:034x}"])
-async def test_clients_are_listed_flat(full: str, below_id: str | None) -> None:
+@pytest.mark.parametrize(
+    ("select", "below_id"),
+    [
+        *product([clients.select_clients], [None, "cl_" + f"{500:034x}", "cl_" + f"{90_000:034x}"]),
+        *product([exports.select_exports], [None, "exp_" + f"{500:034x}", "exp_" + f"{40_000:034x}"]),
+    ],
+)
+async def test_clients_and_exports_are_listed_flat(full: str, select: Any, below_id: str | None) -> None:
     await assert_flat(
         full,
-        lambda c: clients.select_clients(c, million.BIG, below_id=below_id, limit=LIMIT, offset=0),
+        lambda c: select(c, million.BIG, below_id=below_id, limit=LIMIT, offset=0),
         rows_max=LIMIT,
     )
 
@@ -331,15 +346,6 @@ async def test_counting_exports_reads_no_more_than_there_are_of_them(full: str) 
         (look,) = await looks_at(full, lambda c: exports.count_exports(c, million.BIG), mode)
         assert look.rows_read() <= million.EXPORTS
         assert look.sorted_rows() == 0
-
-
-@pytest.mark.parametrize("below_id", [None, "exp_" + f"{500:034x}", "exp_" + f"{40_000:034x}"])
-async def test_exports_are_listed_flat(full: str, below_id: str | None) -> None:
-    await assert_flat(
-        full,
-        lambda c: exports.select_exports(c, million.BIG, below_id=below_id, limit=LIMIT, offset=0),
-        rows_max=LIMIT,
-    )
 
 
 @pytest.mark.parametrize("below_id", [None, document(MIDDLE), document(50)])
