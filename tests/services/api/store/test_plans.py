@@ -33,7 +33,7 @@ LIMIT = 26
 PAGE_ROWS_MAX = 1_000
 # Of these days' pages, and of the page itself.
 PAGE_SORTED_MAX = 4 * LIMIT
-# By other filters a list is counted up to a bound, walked to a fence; what is rare is sorted, and so is a stream's batch.
+# By other filters a list is counted up to a bound, walked to a fence; what is rare is sorted, and a stream's batch.
 FLAT_ROWS_MAX = 40_000
 SORTED_MAX = 1_000
 # Deep pages skip half a list, in an index.
